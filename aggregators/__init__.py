@@ -1,0 +1,1 @@
+"""Pure rules: how the results of branches become one answer."""

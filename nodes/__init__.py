@@ -1,0 +1,1 @@
+"""The pieces that run inside a graph."""

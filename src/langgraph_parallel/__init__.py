@@ -1,0 +1,1 @@
+"""Parallel LLM patterns for LangGraph."""

@@ -1,0 +1,49 @@
+"""Errors that the library raises.
+
+```
+ParallelPatternError
+├── SetupError (also ValueError)        wrong options, found before any call
+├── ModelUnavailableError (also RuntimeError)   no model can be reached or loaded
+├── BranchFailedError (also RuntimeError)       a required branch failed
+└── UndecidedError (also RuntimeError)          a vote ended without a decision
+```
+
+Every message says what was wrong, with the value; what is allowed; what to do.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ParallelPatternError(Exception):
+    """Base of all errors of this library."""
+
+
+class SetupError(ParallelPatternError, ValueError):
+    """Options or input that cannot work; raised before any model is called."""
+
+
+class ModelUnavailableError(ParallelPatternError, RuntimeError):
+    """No model is configured, installed or reachable."""
+
+
+class BranchFailedError(ParallelPatternError, RuntimeError):
+    """A branch that the pattern needs has failed after its retries."""
+
+    report: Mapping[str, Any]
+    """The report of the run, with every branch that did finish."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report or {}
+
+
+class UndecidedError(ParallelPatternError, RuntimeError):
+    """The ballots gave no decision and `on_undecided` is `"raise"`."""
+
+    report: Mapping[str, Any]
+    """The report of the run, with every ballot."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report or {}
