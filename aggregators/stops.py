@@ -1,0 +1,161 @@
+"""Stops: when enough votes are in.
+
+Each stop is a factory that returns a plain function of the counts. `need` derives from the stop
+itself how many calls a round can start without ever starting one that asking one by one would not
+have started: so a stop of your own gets lossless rounds for free.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langgraph_parallel.aggregators.counting import label, lead
+from langgraph_parallel.aggregators.rules import plurality
+from langgraph_parallel.aggregators.types import Ballot, Rule, Stop
+from langgraph_parallel.errors import SetupError
+
+_UNSEEN = "\0unseen"
+
+
+def fixed(votes: int) -> Stop:
+    """Stop after this many readable ballots.
+
+    Args:
+        votes: 1 or more.
+
+    Raises:
+        SetupError: `votes` is below 1.
+
+    Example:
+        >>> fixed(3)({"a": 2}, 2, 15), fixed(3)({"a": 2, "b": 1}, 3, 15)
+        (False, True)
+    """
+    if votes < 1:
+        raise SetupError(f"fixed({votes}) asks nobody. Give a number of votes from 1 up.")
+
+    def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
+        return n >= votes
+
+    return stop
+
+
+def ahead_by(k: int) -> Stop:
+    """Stop when the first label is k votes ahead of the second.
+
+    Source: the "first to be ahead by k" rule of MAKER (Meyerson et al. 2025, arXiv 2511.09030),
+    a sequential probability ratio test for votes of equal quality.
+
+    Args:
+        k: Votes ahead, 1 or more.
+
+    Raises:
+        SetupError: k is below 1.
+
+    Example:
+        >>> ahead_by(2)({"a": 3, "b": 2}, 5, 15), ahead_by(2)({"a": 3, "b": 1}, 4, 15)
+        (False, True)
+    """
+    if k < 1:
+        raise SetupError(f"ahead_by({k}) stops before the first vote. Give a lead from 1 up.")
+
+    def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
+        return lead(counts.values()) >= k
+
+    return stop
+
+
+def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | None = None) -> Stop:
+    """Stop when the ballots that are still to come cannot change the decision.
+
+    It tries the extremes: all of them for one label (each known one, each option, one unseen), or
+    none of them readable. For a rule in which more votes for a label never harm it, no mixture
+    can do what these cannot.
+
+    Args:
+        rule: The rule that decides; plurality when left out.
+        options: The closed list of labels, if there is one.
+        size: The size of the panel, as the rule gets it.
+
+    Example:
+        >>> settled()({"a": 3, "b": 1}, 4, 5), settled()({"a": 2, "b": 1}, 3, 5)
+        (True, False)
+    """
+    decide = rule or plurality()
+    values = {label(option): option for option in options}
+
+    def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
+        cast = [values.get(name, name) for name, votes in counts.items() for _ in range(votes)]
+        rest = max(cap - n, 0)
+        rivals = [*options] or [*counts, _UNSEEN]
+        futures = [cast, *([*cast, *[rival] * rest] for rival in rivals)]
+        decisions = [decide(_ballots(future), size) for future in futures]
+        first = decisions[0]
+        # A tie is broken by the ballots' index, which counts do not tell: so it is not settled.
+        return (
+            all(d.decided and not d.tied and d.value == first.value for d in decisions)
+            if rest
+            else True
+        )
+
+    return stop
+
+
+def stop_named(name: str, rule: Rule, options: Sequence[Any] = (), size: int | None = None) -> Stop:
+    """Build a stop from its name.
+
+    Args:
+        name: `settled`, `ahead_by_K` or `fixed_N` with whole numbers.
+        rule: The rule, for `settled`.
+        options: The closed list of labels, for `settled`.
+        size: The size of the panel, for `settled`.
+
+    Raises:
+        SetupError: Unknown name.
+
+    Example:
+        >>> stop_named("ahead_by_2", plurality())({"a": 2}, 2, 15)
+        True
+    """
+    if name == "settled":
+        return settled(rule, options, size)
+    base, _, number = name.rpartition("_")
+    if base in {"ahead_by", "fixed"} and number.isdecimal():
+        return {"ahead_by": ahead_by, "fixed": fixed}[base](int(number))
+    raise SetupError(
+        f"Unknown stop {name!r}. Allowed: 'settled', 'ahead_by_K' such as 'ahead_by_3', 'fixed_N' "
+        "such as 'fixed_5', or a function of your own (counts, n, cap) -> bool."
+    )
+
+
+def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
+    """Give the number of further ballots that the stop cannot do without.
+
+    The smallest number that would stop the voting if all of them agreed, on any label. A round
+    of that many calls never starts one that asking one by one would not have started, if
+    agreement is the shortest way to the stop, as it is for all stops here.
+
+    Args:
+        stop: The stop.
+        counts: Votes per label so far.
+        n: Readable ballots so far.
+        cap: Readable ballots at which voting stops anyway.
+
+    Returns:
+        0 when voting can stop now; at most `cap - n`.
+
+    Example:
+        >>> need(ahead_by(3), {}, 0, 15), need(ahead_by(3), {"a": 2, "b": 1}, 3, 15)
+        (3, 2)
+    """
+    if n >= cap or stop(counts, n, cap):
+        return 0
+    best = cap - n
+    for rival in [*counts, _UNSEEN]:
+        for more in range(1, best):
+            if stop({**counts, rival: counts.get(rival, 0) + more}, n + more, cap):
+                best = more
+                break
+    return best
+
+
+def _ballots(values: Sequence[Any]) -> list[Ballot]:
+    return [Ballot(value, index=index) for index, value in enumerate(values)]

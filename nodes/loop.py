@@ -1,0 +1,83 @@
+"""The one background event loop on which sync calls run the async code.
+
+It is the library's only thread that outlives a call: started by the first sync call, closed at
+exit. Sync and async calls thus share one body of logic.
+"""
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the background loop and wait for its result.
+
+    The caller's context variables travel with it. When the waiting thread is interrupted, the
+    coroutine is cancelled.
+
+    Args:
+        work: The coroutine.
+
+    Returns:
+        What the coroutine returns; what it raises is raised here.
+
+    Raises:
+        RuntimeError: Called on the background loop itself, where waiting would never end.
+    """
+    loop = _background_loop()
+    if threading.current_thread() is _thread:
+        work.close()
+        raise RuntimeError(
+            "A sync call was made from async code on the library's own event loop, where it would "
+            "wait for itself. Use `ainvoke` or `astream` in an async branch."
+        )
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():
+            with suppress(CancelledError):
+                future.result()
+        raise
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    global _loop, _thread  # noqa: PLW0603
+    with _lock:
+        if _loop is None or _thread is None or not _thread.is_alive():  # also after a fork
+            _loop = asyncio.new_event_loop()
+            _thread = threading.Thread(
+                target=_loop.run_forever, name="langgraph-parallel", daemon=True
+            )
+            _thread.start()
+        return _loop
+
+
+@atexit.register
+def _close() -> None:
+    if _loop is None or _thread is None or not _thread.is_alive():
+        return
+    with suppress(TimeoutError, CancelledError):
+        asyncio.run_coroutine_threadsafe(_finish(_loop), _loop).result(timeout=5)
+    _loop.call_soon_threadsafe(_loop.stop)
+    _thread.join(timeout=5)
+    if not _thread.is_alive():
+        _loop.close()
+
+
+async def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()  # closes the models' clients
