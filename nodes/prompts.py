@@ -30,7 +30,9 @@ def is_conversation(value: Any) -> bool:
         isinstance(value, Sequence)
         and not isinstance(value, str)
         and bool(value)
-        and all(isinstance(m, BaseMessage) or (isinstance(m, Mapping) and "role" in m) for m in value)
+        and all(
+            isinstance(m, BaseMessage) or (isinstance(m, Mapping) and "role" in m) for m in value
+        )
     )
 
 
@@ -63,11 +65,11 @@ def render(prompt: str, value: Any) -> list[AnyMessage]:
 
 
 def input_text(value: Any) -> str:
-    """Show an input as text: text as it is, a dict field by field, other data as JSON.
+    r"""Show an input as text: text as it is, a dict field by field, other data as JSON.
 
     Example:
         >>> input_text({"question": "Why?", "answer": "Because."})
-        'question:\\nWhy?\\n\\nanswer:\\nBecause.'
+        'question:\nWhy?\n\nanswer:\nBecause.'
     """
     if isinstance(value, str):
         return value
@@ -89,7 +91,9 @@ def check_independent(prompts: Mapping[str, str | None]) -> None:
         for other in prompts:
             if prompt is None or other == name:
                 continue
-            spoken = re.search(_OUTPUT_OF.replace("{name}", re.escape(other)), prompt, re.IGNORECASE)
+            spoken = re.search(
+                _OUTPUT_OF.replace("{name}", re.escape(other)), prompt, re.IGNORECASE
+            )
             if spoken or f"{{{other}}}" in prompt:
                 raise SetupError(
                     f"The prompt of section {name!r} names the output of section {other!r}"

@@ -1,0 +1,50 @@
+# Everything runs in .venv, which is set up by itself and again when its inputs change.
+
+PYTHON ?= # the Python to make .venv with, if not the first that fits
+ARGS ?=   # more arguments for pytest or the demo
+
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format build constraints clean demo-env dev-env
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo 'Options: PYTHON=python3.12 (for .venv), ARGS="-k voting -x" (for pytest or the demo)'
+
+demo: demo-env ## Run the patterns on the embedded model: no key, no network
+	@$(bin)/langgraph-parallel demo $(ARGS)
+
+test: dev-env ## Run all tests
+	$(bin)/python -m pytest $(ARGS)
+
+test-fast: dev-env ## Run the tests that take no more than a few seconds each
+	$(bin)/python -m pytest -m 'not slow' $(ARGS)
+
+check: dev-env ## Check format, lint and types
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright --pythonpath $(bin)/python
+
+format: dev-env ## Format the code and repair what the linter can
+	$(bin)/ruff check --fix --exit-zero
+	$(bin)/ruff format
+
+build: dev-env ## Build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	$(bin)/python -m build
+
+constraints: dev-env ## Refresh constraints.txt with the newest versions
+	$(bin)/python .ci/constraints.py
+
+clean: ## Remove .venv and all that was built or cached
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+demo-env:
+	@PYTHON='$(strip $(PYTHON))' sh .ci/setup demo
+
+# On top of demo-env, so that `make -j` never runs both at once.
+dev-env: demo-env
+	@sh .ci/setup dev

@@ -1,0 +1,67 @@
+"""How the builders put nodes into a `StateGraph` and compile it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.cache.base import BaseCache
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import BaseStore
+from langgraph.types import All, Checkpointer
+from typing_extensions import TypedDict
+
+from langgraph_parallel.nodes.limits import NODE_POOL
+from langgraph_parallel.nodes.node import Action, Node
+
+
+class CompileOptions(TypedDict, total=False):
+    """The options of `StateGraph.compile`."""
+
+    checkpointer: Checkpointer
+    cache: BaseCache[Any] | None
+    store: BaseStore | None
+    interrupt_before: All | list[str] | None
+    interrupt_after: All | list[str] | None
+    debug: bool
+    name: str | None
+
+
+def add_node(graph: StateGraph[Any, Any, Any, Any], name: str, action: Action, reads: Any) -> None:
+    """Add an async action as a node for sync and async runs.
+
+    Args:
+        graph: The graph.
+        name: The node's name.
+        action: A bound method of (state, config, runtime).
+        reads: Schema of what it gets.
+    """
+    graph.add_node(name, Node(action, name), input_schema=reads)
+
+
+def add_router(
+    graph: StateGraph[Any, Any, Any, Any], source: str, action: Action, targets: Sequence[str]
+) -> None:
+    """Add an async action as the router behind a node.
+
+    Args:
+        graph: The graph.
+        source: The node.
+        action: A bound method that gives a node's name or a list of `Send`.
+        targets: All nodes that it can lead to, so that drawings show them.
+    """
+    graph.add_conditional_edges(source, Node(action, f"{source}_router"), list(targets))
+
+
+def compiled(
+    graph: StateGraph[Any, Any, Any, Any], name: str, options: CompileOptions
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Compile a graph.
+
+    Args:
+        graph: The graph.
+        name: Its name, unless the options have one.
+        options: Options of `StateGraph.compile`.
+    """
+    result = graph.compile(**{"name": name, **options})
+    return result.with_config(RunnableConfig(max_concurrency=NODE_POOL))

@@ -1,0 +1,115 @@
+"""Runs the work of one branch to an outcome: limits, retries, deadline, early end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.errors import GraphBubbleUp
+from langgraph_parallel.nodes.explain import is_transient
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from langgraph_parallel.nodes.branch import Status
+
+
+@dataclass
+class Outcome:
+    """How the work of a branch ended."""
+
+    status: Status = "cancelled"
+    output: Any = None
+    error: BaseException | str | None = None
+    attempts: int = 0
+    started: float | None = None
+    """Time of day when the work began; `None` if it never did."""
+    ended: float = 0.0
+
+
+async def attempt(
+    work: Callable[[], Awaitable[Any]],
+    *,
+    place: AbstractAsyncContextManager[None],
+    retries: int,
+    timeout: float | None,
+    settled: asyncio.Event | None,
+) -> Outcome:
+    """Run some work; whatever comes of it is a value.
+
+    Only two things are raised: the cancellation of the caller, after the work has been
+    cancelled and has ended, and LangGraph's own signals, such as an interrupt.
+
+    Args:
+        work: The work; called once per try.
+        place: Held while the work runs.
+        retries: Further tries after an error with which a retry can help.
+        timeout: Seconds that the work may take from when it has its place, tries included.
+        settled: Ends the work early as `"cancelled"`.
+    """
+    outcome = Outcome()
+    deadline = asyncio.get_running_loop().create_future()
+    call = asyncio.ensure_future(
+        _call(work, outcome, deadline, place=place, retries=retries, timeout=timeout)
+    )
+    waits: set[asyncio.Future[Any]] = {call, deadline}
+    if settled is not None:
+        waits.add(asyncio.ensure_future(settled.wait()))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timed_out = deadline.done() and not call.done()
+        for future in waits:
+            future.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        outcome.ended = time.time()
+    if timed_out:
+        outcome.status, outcome.error = "timeout", f"No result within {timeout:g} seconds."
+    elif call.cancelled():
+        outcome.status, outcome.error = "cancelled", "No longer needed."
+    elif isinstance(error := call.exception(), GraphBubbleUp) or (
+        error is not None and not isinstance(error, Exception)
+    ):
+        raise error
+    elif error is not None:
+        outcome.status, outcome.error = "error", error
+    else:
+        outcome.status, outcome.output = "ok", call.result()
+    return outcome
+
+
+async def _call(
+    work: Callable[[], Awaitable[Any]],
+    outcome: Outcome,
+    deadline: asyncio.Future[None],
+    *,
+    place: AbstractAsyncContextManager[None],
+    retries: int,
+    timeout: float | None,
+) -> Any:
+    async with place:
+        outcome.started = time.time()
+        timer = (
+            None
+            if timeout is None
+            else asyncio.get_running_loop().call_later(timeout, _expire, deadline)
+        )
+        try:
+            async for trial in AsyncRetrying(
+                stop=stop_after_attempt(1 + retries),
+                wait=wait_random_exponential(multiplier=0.5, max=8),
+                retry=retry_if_exception(is_transient),
+                reraise=True,
+            ):
+                with trial:
+                    outcome.attempts += 1
+                    return await work()
+        finally:
+            if timer is not None:
+                timer.cancel()
+    return None  # pragma: no cover  # AsyncRetrying returns or raises
+
+
+def _expire(deadline: asyncio.Future[None]) -> None:
+    if not deadline.done():
+        deadline.set_result(None)

@@ -1,0 +1,89 @@
+"""The live side of a dispatch: what its branches tell one another while they run.
+
+A dispatch is one run of a pattern. Its id is in the state and travels in every `Send`; what
+cannot be in a state, its events and objects, is found here through that id. After a resume in
+another process there is no live side, and branches run without early end.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from typing_extensions import NotRequired, TypedDict
+
+_UNUSED_SECONDS = 60.0
+_live: dict[str, "Live"] = {}
+
+
+class Dispatch(TypedDict):
+    """The plain side of a dispatch, as it is in the state and in every `Send`."""
+
+    id: str
+    started: float
+    """Time of day, in seconds since the epoch."""
+    round: NotRequired[int]
+    """Voting: number of the round, from 1."""
+    first: NotRequired[int]
+    """Voting: index of the round's first branch."""
+    count: NotRequired[int]
+    """Voting: number of branches in the round."""
+
+
+class Live:
+    """What the branches of one dispatch share while they run in this process."""
+
+    def __init__(self, limit: int | None) -> None:
+        self.settled = asyncio.Event()
+        """Set when no branch that is still at work matters any more."""
+        self.released = asyncio.Event()
+        """Set when an answer that was held back may leave."""
+        self.denied = asyncio.Event()
+        """Set when an answer that was held back must not leave."""
+        self.outcomes: dict[int, Any] = {}
+        """What finished branches found, by index."""
+        self.branches: Any = None
+        """Branches that only this dispatch has: those of a dynamic fan-out."""
+        self.run_limit = None if limit is None else asyncio.Semaphore(limit)
+        self._working = 0
+        self._used = time.monotonic()
+
+    def is_unused(self) -> bool:
+        """Say whether nobody has worked on it for a while: its run was given up."""
+        return not self._working and time.monotonic() - self._used > _UNUSED_SECONDS
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Mark a branch as at work."""
+        self._working += 1
+        try:
+            yield
+        finally:
+            self._working -= 1
+            self._used = time.monotonic()
+
+
+def new_dispatch(limit: int | None) -> Dispatch:
+    """Open a dispatch on the running loop.
+
+    Args:
+        limit: Calls in flight of this run, where the user set a bound; else `None`.
+    """
+    for id_, live in list(_live.items()):
+        if live.is_unused():
+            _live.pop(id_, None)
+    dispatch = Dispatch(id=uuid.uuid4().hex, started=time.time())
+    _live[dispatch["id"]] = Live(limit)
+    return dispatch
+
+
+def find_live(dispatch: Dispatch) -> Live | None:
+    """Give the live side of a dispatch, or `None` if it was not opened in this process."""
+    return _live.get(dispatch["id"])
+
+
+def close_dispatch(dispatch: Dispatch) -> None:
+    """Forget the live side of a dispatch that is done or given up."""
+    _live.pop(dispatch["id"], None)

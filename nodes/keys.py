@@ -1,0 +1,105 @@
+"""The state keys that a pattern reads and writes, and its narrow schemas."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from langchain_core.messages import AIMessage, AnyMessage, convert_to_openai_messages
+from langgraph.channels import EphemeralValue
+from typing_extensions import TypedDict
+
+from langgraph_parallel.aggregators.combine import as_text
+from langgraph_parallel.errors import SetupError
+from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.channel import Results
+from langgraph_parallel.nodes.dispatch import Dispatch
+
+DISPATCH = "parallel_dispatch"
+RESULTS = "parallel_results"
+NEXT = "parallel_next"
+REPORT = "report"
+OWN_KEYS = (DISPATCH, RESULTS, NEXT, REPORT)
+"""Keys of the inner state; only the report leaves."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Which state keys a pattern reads and writes."""
+
+    input: str = "input"
+    output: str = "output"
+
+    @classmethod
+    def of(cls, input_key: str, output_key: str | None) -> "Keys":
+        """Check and complete the two options of a builder.
+
+        Args:
+            input_key: The key that is read; `"messages"` reads a conversation.
+            output_key: The key that is written; when left out `"output"`, or `"messages"` beside
+                the input key `"messages"`.
+
+        Raises:
+            SetupError: A key is empty or one that the graph uses itself.
+        """
+        output_key = output_key or ("messages" if input_key == "messages" else "output")
+        for option, key in (("input_key", input_key), ("output_key", output_key)):
+            if not key.isidentifier() or key in OWN_KEYS:
+                raise SetupError(
+                    f"{option}={key!r} cannot be a state key. Give a name such as 'text', other "
+                    f"than {', '.join(OWN_KEYS)}."
+                )
+        return cls(input_key, output_key)
+
+    def schemas(self, pattern: str) -> tuple[type, type, type]:
+        """Build the state, input and output schemas.
+
+        The conversation is a plain list here, not one with a reducer: so the output holds only the
+        new message, and a parent of whatever reducer appends it once.
+
+        Args:
+            pattern: The pattern's name, from which the schemas get theirs.
+        """
+        name = pattern.capitalize()
+        type_of = {"messages": list[AnyMessage]}
+        read: Any = type_of.get(self.input, Any)
+        written: Any = type_of.get(self.output, Any)
+        input_schema = TypedDict(f"{name}Input", {self.input: read})  # type: ignore[misc]
+        output_schema = TypedDict(f"{name}Output", {self.output: written, REPORT: dict[str, Any]})  # type: ignore[misc]
+        state = TypedDict(  # type: ignore[misc]
+            f"{name}State",
+            {
+                self.input: read,
+                self.output: written,
+                REPORT: dict[str, Any],
+                DISPATCH: Dispatch,
+                RESULTS: Annotated[list[BranchResult], Results],
+                NEXT: Annotated[Any, EphemeralValue],
+            },
+        )
+        return state, input_schema, output_schema
+
+    def read(self, state: Mapping[str, Any]) -> Any:
+        """Take the input out of the state; a conversation as role-and-content dicts.
+
+        Raises:
+            SetupError: The key is missing.
+        """
+        if self.input not in state or state[self.input] is None:
+            raise SetupError(
+                f"The input has no key {self.input!r}; its keys: {sorted(state) or 'none'}. Call "
+                f"the graph with {{{self.input!r}: ...}}, or build it with another input_key."
+            )
+        value = state[self.input]
+        return convert_to_openai_messages(value) if self.input == "messages" else value
+
+    def write(self, output: Any, message_id: str | None = None) -> dict[str, Any]:
+        """Give the state update with the answer.
+
+        Args:
+            output: The answer, plain data.
+            message_id: Id of the message that has already been streamed, so that it is not
+                streamed twice.
+        """
+        if self.output == "messages":
+            return {"messages": [AIMessage(as_text(output), id=message_id)]}
+        return {self.output: output}

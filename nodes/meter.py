@@ -1,0 +1,107 @@
+"""Counts what a branch consumes, however deep in it the model calls are made."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.outputs import ChatGeneration, LLMResult
+
+from langgraph_parallel.nodes.branch import Usage
+
+
+@dataclass
+class _Call:
+    """A model call that has not ended."""
+
+    input_tokens: int
+    streamed: int = 0
+
+
+class Meter(BaseCallbackHandler):
+    """A callback handler that adds up calls and tokens.
+
+    Calls that are cut off are counted with estimates, the input by its length and the output by
+    the pieces that were streamed, and make the usage partial.
+    """
+
+    run_inline = True
+
+    def __init__(self) -> None:
+        self.models: list[str] = []
+        self._ended: Usage = no_usage()
+        self._open: dict[UUID, _Call] = {}
+
+    def usage(self) -> Usage:
+        """Give the usage so far, with estimates for calls that are still open."""
+        usage = self._ended
+        for call in list(self._open.values()):
+            usage = add_usage(usage, _estimate(call))
+        return usage
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open a call."""
+        model = str((metadata or {}).get("ls_model_name") or "")
+        if model and model not in self.models:
+            self.models.append(model)
+        self._open[run_id] = _Call(count_tokens_approximately(messages[0] if messages else []))
+
+    def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:
+        """Count a streamed piece."""
+        if call := self._open.get(run_id):
+            call.streamed += bool(token)
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close a call with the usage that the provider states."""
+        self._open.pop(run_id, None)
+        usage = Usage(calls=1, input_tokens=0, output_tokens=0, partial=False)
+        for generation in response.generations[0] if response.generations else []:
+            message = generation.message if isinstance(generation, ChatGeneration) else None
+            if isinstance(message, AIMessage) and message.usage_metadata:
+                usage["input_tokens"] += message.usage_metadata["input_tokens"]
+                usage["output_tokens"] += message.usage_metadata["output_tokens"]
+        self._ended = add_usage(self._ended, usage)
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Close a call that failed or was cut off."""
+        call = self._open.pop(run_id, None)
+        if call is None:
+            return
+        if not isinstance(error, asyncio.CancelledError) and not call.streamed:
+            call.input_tokens = 0  # the provider refused it, or it never arrived
+        self._ended = add_usage(self._ended, _estimate(call))
+
+
+def no_usage() -> Usage:
+    """Give a usage of nothing."""
+    return Usage(calls=0, input_tokens=0, output_tokens=0, partial=False)
+
+
+def add_usage(one: Usage, other: Usage) -> Usage:
+    """Add two usages; the sum is partial if either is.
+
+    Example:
+        >>> add_usage(no_usage(), Usage(calls=1, input_tokens=7, output_tokens=2, partial=True))
+        {'calls': 1, 'input_tokens': 7, 'output_tokens': 2, 'partial': True}
+    """
+    return Usage(
+        calls=one["calls"] + other["calls"],
+        input_tokens=one["input_tokens"] + other["input_tokens"],
+        output_tokens=one["output_tokens"] + other["output_tokens"],
+        partial=one["partial"] or other["partial"],
+    )
+
+
+def _estimate(call: _Call) -> Usage:
+    return Usage(calls=1, input_tokens=call.input_tokens, output_tokens=call.streamed, partial=True)

@@ -1,0 +1,72 @@
+"""The report: what happened in a run, in one shape for all patterns."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from langgraph_parallel.nodes.branch import BranchResult, Usage
+from langgraph_parallel.nodes.dispatch import Dispatch
+from langgraph_parallel.nodes.meter import add_usage, no_usage
+
+
+class TotalUsage(Usage):
+    """What a whole run consumed."""
+
+    cancelled: Usage
+    """The share of branches that were cut off because they were no longer needed."""
+
+
+class Report(TypedDict):
+    """The part of a report that all patterns share; each adds its own keys."""
+
+    pattern: str
+    branches: list[BranchResult]
+    usage: TotalUsage
+    seconds: float
+    """Seconds from the dispatch to the end of the pattern."""
+
+
+def make_report(
+    pattern: str,
+    dispatch: Dispatch,
+    results: Sequence[BranchResult],
+    extra: Usage | None = None,
+) -> Report:
+    """Make the shared part of a report.
+
+    Args:
+        pattern: The pattern's name.
+        dispatch: The dispatch whose run is reported.
+        results: Results of its branches by index.
+        extra: What was consumed outside of branches, such as by a synthesis.
+    """
+    branches = [_without_dispatch(result) for result in results]
+    total = add_usage(_sum(branches), extra or no_usage())
+    cancelled = _sum(branch for branch in branches if branch["status"] == "cancelled")
+    return Report(
+        pattern=pattern,
+        branches=branches,
+        usage=TotalUsage(**total, cancelled=cancelled),
+        seconds=round(max(time.time() - dispatch["started"], 0.0), 4),
+    )
+
+
+def results_of(state: dict[str, Any], results_key: str, dispatch: Dispatch) -> list[BranchResult]:
+    """Give the results of one dispatch by index, without those of an earlier one."""
+    results: list[BranchResult] = state.get(results_key) or []
+    return [result for result in results if result.get("dispatch") == dispatch["id"]]
+
+
+def _without_dispatch(result: BranchResult) -> BranchResult:
+    branch = result.copy()
+    branch.pop("dispatch", None)
+    return branch
+
+
+def _sum(branches: Iterable[BranchResult]) -> Usage:
+    total = no_usage()
+    for branch in branches:
+        total = add_usage(total, branch["usage"])
+    return total

@@ -1,0 +1,134 @@
+"""Runs one branch inside its node, from the `Send` payload to its result."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.runnables import RunnableConfig
+from langgraph.constants import TAG_NOSTREAM
+from langgraph.runtime import Runtime
+from langgraph_parallel.nodes.explain import explain
+from typing_extensions import NotRequired, TypedDict
+
+from langgraph_parallel.nodes.attempt import Outcome, attempt
+from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.dispatch import Dispatch, Live
+from langgraph_parallel.nodes.limits import Limiter
+from langgraph_parallel.nodes.meter import Meter
+
+
+class Task(TypedDict):
+    """One branch as it is in a `Send`: plain data that says all that its result depends on."""
+
+    index: int
+    name: str
+    prompt: str | None
+    model: str | None
+    input: Any
+
+
+class Parcel(TypedDict):
+    """The payload of a `Send`: the branches that the node runs, usually one."""
+
+    dispatch: Dispatch
+    tasks: list[Task]
+    input: NotRequired[Any]
+    """The graph's input, where branches have parts that are no plain data and so must be made
+    anew from it if the run goes on in another process."""
+
+
+async def run_branch(
+    task: Task,
+    work: Callable[[RunnableConfig], Awaitable[Any]],
+    *,
+    dispatch: Dispatch,
+    live: Live | None,
+    config: RunnableConfig,
+    runtime: Runtime[Any],
+    limiter: Limiter,
+    retries: int,
+    timeout: float | None,
+    settled: asyncio.Event | None = None,
+) -> BranchResult:
+    """Run the work of a branch; whatever comes of it is in the result.
+
+    Args:
+        task: Which branch.
+        work: The work; it gets the config for its calls.
+        dispatch: The dispatch that the branch belongs to.
+        live: Its live side, if the dispatch was opened in this process.
+        config: The node's config.
+        runtime: The node's runtime; progress goes to its stream writer.
+        limiter: Bounds the calls in flight.
+        retries: Further tries after an error with which a retry can help.
+        timeout: Seconds that the work may take.
+        settled: Ends the work early.
+    """
+    meter = Meter()
+    calls = child_config(config, meter)
+
+    async def tell_and_work() -> Any:
+        runtime.stream_writer(_event("branch_started", task, dispatch))
+        return await work(calls)
+
+    place = limiter.place(live.run_limit if live else None)
+    outcome = await attempt(
+        tell_and_work, place=place, retries=retries, timeout=timeout, settled=settled
+    )
+    result = _result(task, dispatch, outcome, meter)
+    runtime.stream_writer(
+        {
+            **_event("branch_finished", task, dispatch),
+            "status": result["status"],
+            "seconds": result["seconds"],
+        }
+    )
+    return result
+
+
+def child_config(config: RunnableConfig, meter: Meter, *, stream: bool = False) -> RunnableConfig:
+    """Make the config for the calls of a branch.
+
+    Args:
+        config: The node's config.
+        meter: Counts the calls.
+        stream: Whether the tokens belong to the answer; others stay out of `messages` streams.
+    """
+    callbacks = config.get("callbacks")
+    if isinstance(callbacks, BaseCallbackManager):
+        callbacks = callbacks.copy()
+        callbacks.add_handler(meter, inherit=True)
+    else:
+        callbacks = [*(callbacks or []), meter]
+    tags = list(config.get("tags") or []) + ([] if stream else [TAG_NOSTREAM])
+    return {**config, "callbacks": callbacks, "tags": tags}
+
+
+def _event(event: str, task: Task, dispatch: Dispatch) -> dict[str, Any]:
+    return {
+        "event": event,
+        "branch": task["name"],
+        "index": task["index"],
+        "dispatch": dispatch["id"],
+    }
+
+
+def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> BranchResult:
+    model = ", ".join(meter.models) or task["model"]
+    error = outcome.error
+    began = outcome.started
+    return BranchResult(
+        index=task["index"],
+        name=task["name"],
+        status=outcome.status,
+        output=outcome.output,
+        error=explain(error, model=model or "") if isinstance(error, BaseException) else error,
+        model=model,
+        attempts=outcome.attempts,
+        started=round(max((began or time.time()) - dispatch["started"], 0.0), 4),
+        seconds=round(max(outcome.ended - began, 0.0), 4) if began else 0.0,
+        usage=meter.usage(),
+        dispatch=dispatch["id"],
+    )

@@ -1,0 +1,318 @@
+"""The nodes of the sectioning pattern."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+from langgraph_parallel.nodes.explain import explain
+from langgraph_parallel.nodes.models import ModelLike, get_model, model_id
+
+from langgraph_parallel.aggregators.types import Aggregate, SectionResult
+from langgraph_parallel.errors import BranchFailedError, SetupError
+from langgraph_parallel.nodes.attempt import attempt
+from langgraph_parallel.nodes.branch import Branch, BranchResult, check_names
+from langgraph_parallel.nodes.calls import ask, is_async, plain, run, wanted
+from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
+from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
+from langgraph_parallel.nodes.limits import Limiter, run_limit
+from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.prompts import check_independent, render
+from langgraph_parallel.nodes.report import make_report, results_of
+from langgraph_parallel.nodes.run import Parcel, Task, child_config, run_branch
+from langgraph_parallel.nodes.settings import Configure, configured
+from langgraph_parallel.nodes.threads import in_thread
+
+FAN_OUT, REDUCE, SECTION = "fan_out", "reduce", "section"
+SENDS = 64
+"""Most `Send`s of one dispatch; more branches than that share them in chunks."""
+
+
+@dataclass(frozen=True)
+class Section(Branch):
+    """An independent part of a task.
+
+    Example:
+        >>> Section("tone", "Is the tone of this letter right?").name
+        'tone'
+    """
+
+    input: Any = None
+    """This section's own input, such as a chunk; the graph's input when left out."""
+    required: bool = True
+    """Whether the whole run fails when this section does."""
+
+
+Sections = Sequence[Section] | Callable[[Any], Sequence[Section] | Awaitable[Sequence[Section]]]
+"""The sections, or a sync or async function from the graph's input to the sections."""
+
+
+@dataclass(frozen=True)
+class SectioningSpec:
+    """The options of a sectioning graph."""
+
+    sections: Sections
+    aggregate: Aggregate
+    model: ModelLike = None
+    min_success: int | None = None
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises:
+            SetupError: See `check_sections`; or `min_success` cannot be reached.
+        """
+        if not callable(self.sections):
+            check_sections(self.sections)
+            count = len(self.sections)
+            if self.min_success is not None and not 0 <= self.min_success <= count:
+                raise SetupError(
+                    f"min_success={self.min_success} cannot hold for {count} sections. Give a "
+                    f"number from 0 to {count}, or None: then each required section must succeed."
+                )
+
+
+def check_sections(sections: Sequence[Section], reserved: Sequence[str] = ()) -> None:
+    """Check sections against one another.
+
+    Raises:
+        SetupError: There are none, two of one name, a reserved name, a prompt that builds on
+            another section, or something that is not a section.
+    """
+    for section in sections:
+        if not isinstance(section, Section):
+            raise SetupError(f"{section!r} is not a section. Give Section('name', 'prompt').")
+    check_names("section", [section.name for section in sections], reserved)
+    check_independent({section.name: section.prompt for section in sections})
+
+
+class SectioningNodes:
+    """Fan-out, branches and reducer of one sectioning graph."""
+
+    def __init__(
+        self,
+        spec: SectioningSpec,
+        keys: Keys,
+        limiter: Limiter,
+        configure: Configure[SectioningSpec] | None,
+        context_schema: type[Any] | None,
+    ) -> None:
+        self.spec = spec
+        self.keys = keys
+        self.limiter = limiter
+        self.configure = configure
+        self.context_schema = context_schema
+        if not callable(spec.sections):
+            check_sections(spec.sections, [*OWN_KEYS, keys.input, keys.output, FAN_OUT, REDUCE])
+
+    @property
+    def branch_nodes(self) -> list[str]:
+        """Names of the nodes that run sections: their own, or one for a dynamic fan-out."""
+        if callable(self.spec.sections):
+            return [SECTION]
+        return [section.name for section in self.spec.sections]
+
+    async def fan_out(
+        self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
+    ) -> dict[str, Any]:
+        """Open a dispatch."""
+        dispatch = new_dispatch(run_limit(config))
+        sections = await self._sections(self.keys.read(state), runtime)
+        if live := find_live(dispatch):
+            live.branches = sections
+        return {DISPATCH: dispatch}
+
+    async def route(
+        self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
+    ) -> list[Send] | str:
+        """Send each section to its node; without any, go on to the reducer."""
+        value = self.keys.read(state)
+        dispatch: Dispatch = state[DISPATCH]
+        sections = await self._dispatched(dispatch, value, runtime)
+        if not sections:
+            return REDUCE
+        tasks = [
+            self._task(index, section, value, runtime) for index, section in enumerate(sections)
+        ]
+        if not callable(self.spec.sections):
+            return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
+        size = -(-len(tasks) // SENDS)
+        parcels = []
+        for at in range(0, len(tasks), size):
+            parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
+            if not all(_is_plain(section) for section in sections[at : at + size]):
+                parcel["input"] = value
+            parcels.append(parcel)
+        return [Send(SECTION, parcel) for parcel in parcels]
+
+    async def branch(
+        self, parcel: Parcel, config: RunnableConfig, runtime: Runtime[Any]
+    ) -> dict[str, list[BranchResult]]:
+        """Run the sections of one parcel."""
+        runs = (self._run(task, parcel, config, runtime) for task in parcel["tasks"])
+        return {RESULTS: list(await asyncio.gather(*runs))}
+
+    async def reduce(
+        self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
+    ) -> dict[str, Any]:
+        """Merge the results into the answer and the report.
+
+        Raises:
+            BranchFailedError: A required section failed, too few succeeded, or the aggregate did.
+        """
+        spec = self._spec(runtime)
+        dispatch: Dispatch = state[DISPATCH]
+        value = self.keys.read(state)
+        results = results_of(state, RESULTS, dispatch)
+        sections = await self._dispatched(dispatch, value, runtime)
+        close_dispatch(dispatch)
+        self._check_failures(spec, sections, results, dispatch)
+        good = [
+            SectionResult(r["name"], r["output"], r["index"])
+            for r in results
+            if r["status"] == "ok"
+        ]
+        meter = Meter()
+        outcome = await attempt(
+            lambda: self._aggregate(
+                spec, good, value, child_config(config, meter, stream=True), runtime
+            ),
+            place=self.limiter.place(),
+            retries=spec.retries,
+            timeout=None,
+            settled=None,
+        )
+        report = {
+            **make_report("sectioning", dispatch, results, meter.usage()),
+            "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
+            "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
+        }
+        if isinstance(outcome.error, BaseException):
+            raise BranchFailedError(
+                f"The aggregate failed: {explain(outcome.error)} The sections' results are in the "
+                "report of this error.",
+                report,
+            ) from outcome.error
+        message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
+        return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
+
+    def _spec(self, runtime: Runtime[Any]) -> SectioningSpec:
+        return configured(self.spec, self.configure, self.context_schema, runtime)
+
+    async def _sections(self, value: Any, runtime: Runtime[Any]) -> list[Section]:
+        """Give the sections of this run, from the function if they are dynamic."""
+        sections = self._spec(runtime).sections
+        if not callable(sections):
+            return list(sections)
+        made = sections(value) if is_async(sections) else await in_thread(sections, value)
+        made = list(await made if isinstance(made, Awaitable) else made)
+        if made:
+            check_sections(made)
+        return made
+
+    async def _dispatched(
+        self, dispatch: Dispatch, value: Any, runtime: Runtime[Any]
+    ) -> list[Section]:
+        """Give the sections of a dispatch; made anew if it was opened in another process."""
+        live = find_live(dispatch)
+        return live.branches if live else await self._sections(value, runtime)
+
+    def _task(self, index: int, section: Section, value: Any, runtime: Runtime[Any]) -> Task:
+        model = section.model if section.model is not None else self._spec(runtime).model
+        return Task(
+            index=index,
+            name=section.name,
+            prompt=section.prompt,
+            model=None if section.prompt is None else model_id(model),
+            input=value if section.input is None else section.input,
+        )
+
+    async def _section(self, task: Task, parcel: Parcel, runtime: Runtime[Any]) -> Section:
+        """Find the section of a task; of a dynamic one that is plain, the task says it all."""
+        if callable(self.spec.sections) and "input" not in parcel:
+            timeout = None
+            if live := find_live(parcel["dispatch"]):
+                timeout = live.branches[task["index"]].timeout
+            return Section(task["name"], task["prompt"], model=task["model"], timeout=timeout)
+        sections = await self._dispatched(parcel["dispatch"], parcel.get("input"), runtime)
+        return replace(sections[task["index"]], prompt=task["prompt"])
+
+    async def _run(
+        self, task: Task, parcel: Parcel, config: RunnableConfig, runtime: Runtime[Any]
+    ) -> BranchResult:
+        spec = self._spec(runtime)
+        section = await self._section(task, parcel, runtime)
+        chosen = section.model if section.model is not None else spec.model
+
+        async def work(config: RunnableConfig) -> Any:
+            if section.prompt is None:
+                return plain(await run(section.run, task["input"], config, runtime))
+            model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
+            messages = render(section.prompt, task["input"])
+            return plain(await ask(model, messages, section.schema, config))
+
+        return await run_branch(
+            task,
+            work,
+            dispatch=parcel["dispatch"],
+            live=find_live(parcel["dispatch"]),
+            config=config,
+            runtime=runtime,
+            limiter=self.limiter,
+            retries=spec.retries,
+            timeout=section.timeout,
+        )
+
+    async def _aggregate(
+        self,
+        spec: SectioningSpec,
+        results: Sequence[SectionResult],
+        value: Any,
+        config: RunnableConfig,
+        runtime: Runtime[Any],
+    ) -> Any:
+        offers: dict[str, Any] = {"config": config, "runtime": runtime, "input": value}
+        if "model" in wanted(spec.aggregate, {"model": None}):
+            offers["model"] = await get_model(spec.model)
+        extra = wanted(spec.aggregate, offers)
+        if is_async(spec.aggregate):
+            return await spec.aggregate(results, **extra)
+        return await in_thread(spec.aggregate, results, **extra)
+
+    def _check_failures(
+        self,
+        spec: SectioningSpec,
+        sections: Sequence[Section],
+        results: Sequence[BranchResult],
+        dispatch: Dispatch,
+    ) -> None:
+        """Raise if too much failed for an answer."""
+        bad = [r for r in results if r["status"] != "ok"]
+        if spec.min_success is None:
+            fatal = [r for r in bad if sections[r["index"]].required]
+            what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
+        else:
+            fatal = bad if len(results) - len(bad) < spec.min_success else []
+            what = f"{len(results) - len(bad)} of the {spec.min_success} sections needed succeeded"
+        if not fatal:
+            return
+        reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal)
+        raise BranchFailedError(
+            f"{what}. {reasons} Set required=False or min_success to go on without a section.",
+            {**make_report("sectioning", dispatch, results), "failed": [r["name"] for r in bad]},
+        )
+
+
+def _is_plain(section: Section) -> bool:
+    """Say whether a section is plain data, so that its task says all that it needs."""
+    return (
+        section.run is None
+        and section.schema is None
+        and not isinstance(section.model, BaseChatModel)
+    )
