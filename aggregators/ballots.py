@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langgraph_parallel.aggregators.counting import label
@@ -65,3 +66,45 @@ def match_option(text: str, options: Sequence[Any]) -> tuple[Any, str | None]:
         named = ", ".join(repr(option) for name, option in folded.items() if name in found)
         return None, f"names several options: {named}"
     return None, f"names no option: {text.strip()[:60]!r}" if text.strip() else "is empty"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from a voter's reply."""
+
+    ballot: Any = None
+    """The vote as plain data; `None` when unreadable."""
+    confidence: float | None = None
+    reason: str | None = None
+    unreadable: str | None = None
+    """Why there is no ballot."""
+
+
+def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
+    """Read a ballot from a voter's reply.
+
+    Args:
+        reply: A label, number, ranked list, text or data; `None` for an unreadable ballot; or a
+            dict with `ballot` and, if the voter gave them, `confidence` and `reason`.
+        options: The closed list of labels; without one, text is stripped and data stays as it is.
+
+    Example:
+        >>> read_ballot({"ballot": "Safe", "reason": "No threat."}, ["safe", "unsafe"]).ballot
+        'safe'
+        >>> read_ballot("maybe", ["safe", "unsafe"]).unreadable
+        "names no option: 'maybe'"
+    """
+    if isinstance(reply, Mapping) and "ballot" in reply:
+        read = read_ballot(reply["ballot"], options)
+        return replace(read, confidence=reply.get("confidence"), reason=reply.get("reason"))
+    if reply is None:
+        return Reading(unreadable="the voter gave none")
+    if options is None:
+        value = reply.strip() if isinstance(reply, str) else reply
+        return Reading(value) if value != "" else Reading(unreadable="is empty")
+    if isinstance(reply, str):
+        option, why = match_option(reply, options)
+        return Reading(option, unreadable=why)
+    if any(label(reply) == label(option) for option in options):
+        return Reading(reply)
+    return Reading(unreadable=f"is not an option: {label(reply)[:60]}")

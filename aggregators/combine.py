@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_parallel.aggregators.types import Aggregate, SectionResult
@@ -17,16 +17,6 @@ SYNTHESIS_PROMPT = (
     "and where reports disagree say so."
 )
 """What `synthesize` tells the model when it is given no prompt."""
-
-
-class Synthesis(Protocol):
-    """An aggregate that calls a model."""
-
-    async def __call__(
-        self, results: Sequence[SectionResult], *, model: BaseChatModel, config: RunnableConfig
-    ) -> str:
-        """Write one text from the results."""
-        ...
 
 
 def as_text(value: Any) -> str:
@@ -75,7 +65,7 @@ def merge() -> Aggregate:
     return aggregate
 
 
-def synthesize(prompt: str = SYNTHESIS_PROMPT, *, model: BaseChatModel | None = None) -> Synthesis:
+def synthesize(prompt: str = SYNTHESIS_PROMPT, *, model: BaseChatModel | None = None) -> Aggregate:
     """Have a model write one text from all results, in one more call.
 
     Its tokens are the pattern's answer: they stream under `stream_mode="messages"`. No results
@@ -94,17 +84,16 @@ def synthesize(prompt: str = SYNTHESIS_PROMPT, *, model: BaseChatModel | None = 
 
     async def aggregate(
         results: Sequence[SectionResult], *, model: BaseChatModel, config: RunnableConfig
-    ) -> str:
+    ) -> BaseMessage | str:
         if not results:
             return ""
         messages = [SystemMessage(prompt), HumanMessage(str(join()(results)))]
-        reply = await (own_model or model).ainvoke(messages, config)
-        return str(reply.text)
+        return await (own_model or model).ainvoke(messages, config)
 
     return aggregate
 
 
-def aggregate_named(name: str) -> Aggregate | Synthesis:
+def aggregate_named(name: str) -> Aggregate:
     """Build an aggregate from its name.
 
     Args:
@@ -117,7 +106,11 @@ def aggregate_named(name: str) -> Aggregate | Synthesis:
         >>> aggregate_named("merge")([SectionResult("a", 1)])
         {'a': 1}
     """
-    factories: dict[str, Callable[[], Aggregate | Synthesis]] = {"join": join, "merge": merge, "synthesize": synthesize}
+    factories: dict[str, Callable[[], Aggregate]] = {
+        "join": join,
+        "merge": merge,
+        "synthesize": synthesize,
+    }
     if name not in factories:
         raise SetupError(
             f"Unknown aggregate {name!r}. Allowed: {', '.join(map(repr, factories))}, or a "

@@ -1,6 +1,7 @@
 """Counting ballots by label."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,3 +45,20 @@ def lead(counts: Iterable[int]) -> int:
     """
     first, second = sorted([*counts, 0, 0], reverse=True)[:2]
     return first - second
+
+
+def posterior(first: int, second: int) -> float:
+    """Give the probability that the first label is the more frequent one, from two counts.
+
+    With a uniform prior over the share of the first among the two, the share is above one half
+    with this probability. It says how settled the vote is, not how likely its answer is right.
+
+    Source: the beta-binomial stop of adaptive self-consistency (Aggarwal et al. 2023, arXiv
+    2305.11860), here as an exact sum of binomial coefficients.
+
+    Example:
+        >>> posterior(1, 1), posterior(3, 0)
+        (0.5, 0.9375)
+    """
+    total = first + second + 1
+    return float(sum(math.comb(total, i) for i in range(first + 1)) / 2**total)

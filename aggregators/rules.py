@@ -108,6 +108,7 @@ def at_least(k: float, flag: Any = True, otherwise: Any = False) -> Rule:
         missing = whole - len(ballots)
         return Decision(otherwise) if flags + missing < needed else UNDECIDED
 
+    rule.needs = 1 if share else k  # type: ignore[attr-defined]
     return rule
 
 

@@ -96,6 +96,7 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
             else True
         )
 
+    stop.any_order = True  # type: ignore[attr-defined]
     return stop
 
 
@@ -124,6 +125,19 @@ def stop_named(name: str, rule: Rule, options: Sequence[Any] = (), size: int | N
         f"Unknown stop {name!r}. Allowed: 'settled', 'ahead_by_K' such as 'ahead_by_3', 'fixed_N' "
         "such as 'fixed_5', or a function of your own (counts, n, cap) -> bool."
     )
+
+
+def any_order(stop: Stop) -> bool:
+    """Say whether a stop holds for ballots in any order, not only from the first index on.
+
+    Only `settled` does: it can end calls in flight as soon as enough ballots are in, whichever.
+    A stop of your own says so by an attribute `any_order = True`.
+
+    Example:
+        >>> any_order(settled()), any_order(ahead_by(3))
+        (True, False)
+    """
+    return bool(getattr(stop, "any_order", False))
 
 
 def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:

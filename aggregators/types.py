@@ -1,6 +1,6 @@
 """What the rules work on: ballots, decisions, section results, and the protocols of the rules."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,13 +90,8 @@ class SectionResult:
     """Number of the section in the order in which sections were given."""
 
 
-class Aggregate(Protocol):
-    """How the sections' results become one answer.
-
-    A function of the results, sync or async. It may also ask by name for `model` (the pattern's
-    chat model), `config` (a `RunnableConfig`), `runtime` (a LangGraph `Runtime`) and `input`.
-    """
-
-    def __call__(self, results: Sequence[SectionResult]) -> Any | Awaitable[Any]:
-        """Combine the results of the sections that ended well, in order of their index."""
-        ...
+Aggregate = Callable[..., Any]
+"""How the sections' results become one answer: a sync or async function of the list of
+`SectionResult`s that ended well, in order of their index. It may also ask by name for `model` (the
+pattern's chat model), `config` (a `RunnableConfig`), `runtime` (a LangGraph `Runtime`) and
+`input`."""

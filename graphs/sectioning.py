@@ -12,13 +12,8 @@ from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.graphs.wiring import CompileOptions, add_node, add_router, compiled
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
-from langgraph_parallel.nodes.sectioning import (
-    FAN_OUT,
-    REDUCE,
-    SectioningNodes,
-    SectioningSpec,
-    Sections,
-)
+from langgraph_parallel.nodes.section import SectioningSpec, Sections
+from langgraph_parallel.nodes.sectioning import FAN_OUT, REDUCE, SectioningNodes
 from langgraph_parallel.nodes.settings import Configure
 
 

@@ -63,5 +63,5 @@ def compiled(
         name: Its name, unless the options have one.
         options: Options of `StateGraph.compile`.
     """
-    result = graph.compile(**{"name": name, **options})
-    return result.with_config(RunnableConfig(max_concurrency=NODE_POOL))
+    named: CompileOptions = {"name": name, **options}
+    return graph.compile(**named).with_config(RunnableConfig(max_concurrency=NODE_POOL))

@@ -45,6 +45,9 @@ class BranchResult(TypedDict):
     """Seconds of work, retries included, waiting for a free place not included."""
     usage: Usage
     dispatch: NotRequired[str]
+    """Id of the dispatch; in the state only, not in the report."""
+    message_id: NotRequired[str]
+    """Id of the message that was streamed; in the state only, not in the report."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
@@ -19,7 +19,7 @@ from langgraph_parallel.nodes.threads import in_thread
 
 async def ask(
     model: BaseChatModel,
-    messages: list[AnyMessage],
+    messages: list[BaseMessage],
     schema: type[BaseModel] | None,
     config: RunnableConfig,
 ) -> Any:
@@ -100,7 +100,7 @@ def user_config(config: RunnableConfig) -> RunnableConfig:
     return {key: part for key, part in config.items() if key != "max_concurrency"}  # type: ignore[return-value]
 
 
-def to_graph(graph: Pregel, value: Any) -> Any:
+def to_graph(graph: Pregel[Any, Any, Any, Any], value: Any) -> Any:
     """Give an input the shape of a graph's input state.
 
     A dict that has one of the graph's input keys stays as it is. Else the value goes under
@@ -117,7 +117,7 @@ def to_graph(graph: Pregel, value: Any) -> Any:
     return value
 
 
-def from_graph(graph: Pregel, state: Any) -> Any:
+def from_graph(graph: Pregel[Any, Any, Any, Any], state: Any) -> Any:
     """Take the answer out of a graph's output state.
 
     `structured_response` if it is set; `output`; the text of the last message; the only key but

@@ -30,6 +30,8 @@ class Dispatch(TypedDict):
     """Voting: index of the round's first branch."""
     count: NotRequired[int]
     """Voting: number of branches in the round."""
+    passed: NotRequired[bool]
+    """Guardrail: whether the guards have passed the input before the answer was begun."""
 
 
 class Live:

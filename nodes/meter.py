@@ -57,7 +57,7 @@ class Meter(BaseCallbackHandler):
             self.models.append(model)
         self._open[run_id] = _Call(count_tokens_approximately(messages[0] if messages else []))
 
-    def on_llm_new_token(self, token: str, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a streamed piece."""
         if call := self._open.get(run_id):
             call.streamed += bool(token)

@@ -32,5 +32,5 @@ class Node(Runnable[Any, Any]):
         """Run the action on the running loop."""
         config = ensure_config(config)
         with set_config_context(config) as context:
-            runtime = context.run(get_runtime)
+            runtime: Runtime[Any] = context.run(lambda: get_runtime())
         return await self.action(input, config, runtime)

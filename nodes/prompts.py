@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import (
-    AnyMessage,
     BaseMessage,
     HumanMessage,
     SystemMessage,
@@ -36,7 +35,7 @@ def is_conversation(value: Any) -> bool:
     )
 
 
-def render(prompt: str, value: Any) -> list[AnyMessage]:
+def render(prompt: str, value: Any) -> list[BaseMessage]:
     """Make the messages of a call.
 
     Placeholders are replaced in one pass and only where they name the input: other braces, such
@@ -65,7 +64,9 @@ def render(prompt: str, value: Any) -> list[AnyMessage]:
 
 
 def input_text(value: Any) -> str:
-    r"""Show an input as text: text as it is, a dict field by field, other data as JSON.
+    r"""Show an input as text: a dict field by field, a conversation message by message.
+
+    Text stays as it is, and other data becomes JSON.
 
     Example:
         >>> input_text({"question": "Why?", "answer": "Because."})
@@ -73,6 +74,9 @@ def input_text(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
+    if is_conversation(value):
+        messages = convert_to_messages(value)
+        return "\n\n".join(f"{message.type}: {message.text}" for message in messages)
     if isinstance(value, Mapping):
         return "\n\n".join(f"{key}:\n{input_text(part)}" for key, part in value.items())
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -42,7 +42,7 @@ def make_report(
         results: Results of its branches by index.
         extra: What was consumed outside of branches, such as by a synthesis.
     """
-    branches = [_without_dispatch(result) for result in results]
+    branches = [_for_report(result) for result in results]
     total = add_usage(_sum(branches), extra or no_usage())
     cancelled = _sum(branch for branch in branches if branch["status"] == "cancelled")
     return Report(
@@ -59,9 +59,10 @@ def results_of(state: dict[str, Any], results_key: str, dispatch: Dispatch) -> l
     return [result for result in results if result.get("dispatch") == dispatch["id"]]
 
 
-def _without_dispatch(result: BranchResult) -> BranchResult:
+def _for_report(result: BranchResult) -> BranchResult:
     branch = result.copy()
     branch.pop("dispatch", None)
+    branch.pop("message_id", None)
     return branch
 
 

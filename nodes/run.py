@@ -51,6 +51,7 @@ async def run_branch(
     retries: int,
     timeout: float | None,
     settled: asyncio.Event | None = None,
+    meter: Meter | None = None,
 ) -> BranchResult:
     """Run the work of a branch; whatever comes of it is in the result.
 
@@ -65,8 +66,9 @@ async def run_branch(
         retries: Further tries after an error with which a retry can help.
         timeout: Seconds that the work may take.
         settled: Ends the work early.
+        meter: Counts the calls, where the work does not make them with the config it gets.
     """
-    meter = Meter()
+    meter = meter or Meter()
     calls = child_config(config, meter)
 
     async def tell_and_work() -> Any:

@@ -1,8 +1,8 @@
 """The nodes of the sectioning pattern."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -11,85 +11,27 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 from langgraph_parallel.nodes.explain import explain
-from langgraph_parallel.nodes.models import ModelLike, get_model, model_id
+from langgraph_parallel.nodes.models import get_model, model_id
 
-from langgraph_parallel.aggregators.types import Aggregate, SectionResult
-from langgraph_parallel.errors import BranchFailedError, SetupError
+from langgraph_parallel.aggregators.types import SectionResult
+from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
-from langgraph_parallel.nodes.branch import Branch, BranchResult, check_names
+from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, wanted
 from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
-from langgraph_parallel.nodes.prompts import check_independent, render
+from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, child_config, run_branch
+from langgraph_parallel.nodes.section import Section, SectioningSpec, check_sections
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.threads import in_thread
 
 FAN_OUT, REDUCE, SECTION = "fan_out", "reduce", "section"
 SENDS = 64
 """Most `Send`s of one dispatch; more branches than that share them in chunks."""
-
-
-@dataclass(frozen=True)
-class Section(Branch):
-    """An independent part of a task.
-
-    Example:
-        >>> Section("tone", "Is the tone of this letter right?").name
-        'tone'
-    """
-
-    input: Any = None
-    """This section's own input, such as a chunk; the graph's input when left out."""
-    required: bool = True
-    """Whether the whole run fails when this section does."""
-
-
-Sections = Sequence[Section] | Callable[[Any], Sequence[Section] | Awaitable[Sequence[Section]]]
-"""The sections, or a sync or async function from the graph's input to the sections."""
-
-
-@dataclass(frozen=True)
-class SectioningSpec:
-    """The options of a sectioning graph."""
-
-    sections: Sections
-    aggregate: Aggregate
-    model: ModelLike = None
-    min_success: int | None = None
-    retries: int = 2
-
-    def __post_init__(self) -> None:
-        """Check the options.
-
-        Raises:
-            SetupError: See `check_sections`; or `min_success` cannot be reached.
-        """
-        if not callable(self.sections):
-            check_sections(self.sections)
-            count = len(self.sections)
-            if self.min_success is not None and not 0 <= self.min_success <= count:
-                raise SetupError(
-                    f"min_success={self.min_success} cannot hold for {count} sections. Give a "
-                    f"number from 0 to {count}, or None: then each required section must succeed."
-                )
-
-
-def check_sections(sections: Sequence[Section], reserved: Sequence[str] = ()) -> None:
-    """Check sections against one another.
-
-    Raises:
-        SetupError: There are none, two of one name, a reserved name, a prompt that builds on
-            another section, or something that is not a section.
-    """
-    for section in sections:
-        if not isinstance(section, Section):
-            raise SetupError(f"{section!r} is not a section. Give Section('name', 'prompt').")
-    check_names("section", [section.name for section in sections], reserved)
-    check_independent({section.name: section.prompt for section in sections})
 
 
 class SectioningNodes:

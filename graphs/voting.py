@@ -1,0 +1,163 @@
+"""Voting: the same question asked several times, or of several voters, decided by a rule."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph_parallel.nodes.models import ModelLike, check_model
+from typing_extensions import Unpack
+
+from langgraph_parallel.aggregators.types import Rule, Stop
+from langgraph_parallel.graphs.wiring import CompileOptions, add_node, add_router, compiled
+from langgraph_parallel.nodes.keys import Keys
+from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
+from langgraph_parallel.nodes.settings import Configure
+from langgraph_parallel.nodes.voter import OnUndecided, Options, Rounds, Voter, VotingSpec
+from langgraph_parallel.nodes.voting import FAN_OUT, TALLY, VotingNodes
+
+
+def build_voting(
+    voters: Voter | Sequence[Voter],
+    *,
+    options: Options = None,
+    rule: str | Rule | None = None,
+    stop: str | Stop | None = None,
+    max_votes: int | None = None,
+    max_calls: int | None = None,
+    rounds: Rounds = "lossless",
+    model: ModelLike = None,
+    on_undecided: OnUndecided = "raise",
+    default: Any = None,
+    retries: int = 2,
+    max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    input_key: str = "input",
+    output_key: str | None = None,
+    context_schema: type[Any] | None = None,
+    configure: Configure[VotingSpec] | None = None,
+) -> StateGraph[Any, Any, Any, Any]:
+    """Build the uncompiled graph of `create_voting`, which says what the arguments are."""
+    check_model(model)
+    spec = VotingSpec(
+        [voters] if isinstance(voters, Voter) else list(voters),
+        options=options,
+        rule=rule,
+        stop=stop,
+        max_votes=max_votes,
+        max_calls=max_calls,
+        rounds=rounds,
+        model=model,
+        on_undecided=on_undecided,
+        default=default,
+        retries=retries,
+    )
+    keys = Keys.of(input_key, output_key)
+    nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    state, input_schema, output_schema = keys.schemas("voting")
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
+        state, context_schema, input_schema=input_schema, output_schema=output_schema
+    )
+    names = [voter.name for voter in spec.voters]
+    add_node(graph, FAN_OUT, nodes.fan_out, state)
+    for name in names:
+        add_node(graph, name, nodes.branch, dict)
+        graph.add_edge(name, TALLY)
+    add_node(graph, TALLY, nodes.tally, state)
+    graph.add_edge(START, FAN_OUT)
+    add_router(graph, FAN_OUT, nodes.route, names)
+    add_router(graph, TALLY, nodes.after_tally, [FAN_OUT, END])
+    return graph
+
+
+def create_voting(
+    voters: Voter | Sequence[Voter],
+    *,
+    options: Options = None,
+    rule: str | Rule | None = None,
+    stop: str | Stop | None = None,
+    max_votes: int | None = None,
+    max_calls: int | None = None,
+    rounds: Rounds = "lossless",
+    model: ModelLike = None,
+    on_undecided: OnUndecided = "raise",
+    default: Any = None,
+    retries: int = 2,
+    max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    input_key: str = "input",
+    output_key: str | None = None,
+    context_schema: type[Any] | None = None,
+    configure: Configure[VotingSpec] | None = None,
+    **compile_options: Unpack[CompileOptions],
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Ask several times, or several voters, and let a rule decide.
+
+    Ballots are counted in order of their index, never of arrival: the same answers give the same
+    decision whatever their speed. `graph.invoke({"input": ...})` gives `output`, the decision,
+    and `report`, with counts, dissent, and what each vote took and consumed.
+
+    Args:
+        voters: One `Voter`, who is asked repeatedly, or a panel of different ones, each asked once.
+        options: What can be voted for: a closed list of labels; a Pydantic model, whose equal
+            instances are counted together; or `None` for free answers.
+        rule: Who wins: `"plurality"` (default of a sampled voter), `"majority"` (more than half of
+            the panel; default of a panel), `"any"`, `"all"` or `"at_least_K"` (the first of two
+            options flags), or a `Rule` such as `at_least(2, "unsafe", "safe")`.
+        stop: When to stop: `"ahead_by_K"` (default `"ahead_by_3"` of a sampled voter),
+            `"settled"` (nothing can change any more; default of a panel), `"fixed_N"`, or a `Stop`.
+        max_votes: Readable ballots at most; 15, or the size of the panel.
+        max_calls: Calls at most, as unreadable ballots are asked for again; twice `max_votes`, or
+            the size of the panel.
+        rounds: `"lossless"` (never a call that asking one by one would have saved), `"doubling"`,
+            or `"all_at_once"` (fastest, dearest).
+        model: Chat model or model string, as in `create_sectioning`.
+        on_undecided: What becomes of no decision: `"raise"`, or `"abstain"` (the output is `None`).
+        default: A label to fall back to when there is no decision, such as the cautious one.
+        retries: Further tries of a call after an error with which a retry can help.
+        max_concurrency: Calls of this graph in flight at once.
+        input_key: State key that is read; `"messages"` reads a conversation.
+        output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
+        context_schema: Class of the run's context, as in `StateGraph`.
+        configure: Function from the options and the context to the options of this run.
+        **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
+            `StateGraph.compile`.
+
+    Returns:
+        The compiled graph.
+
+    Raises:
+        SetupError: Here, when an option cannot work; at run time, when the input is missing.
+        ModelUnavailableError: The model cannot be used on this machine.
+        UndecidedError: At run time, when there is no decision.
+        BranchFailedError: At run time, when every vote failed.
+
+    Example:
+        ```python
+        from langgraph_parallel import Voter, create_voting
+
+        sentiment = create_voting(
+            Voter("sentiment", "What is the mood of this text?"),
+            options=["positive", "negative", "neutral"],
+        )
+        result = sentiment.invoke({"input": "It does what it says."})
+        print(result["output"], result["report"]["counts"])
+        ```
+    """
+    graph = build_voting(
+        voters,
+        options=options,
+        rule=rule,
+        stop=stop,
+        max_votes=max_votes,
+        max_calls=max_calls,
+        rounds=rounds,
+        model=model,
+        on_undecided=on_undecided,
+        default=default,
+        retries=retries,
+        max_concurrency=max_concurrency,
+        input_key=input_key,
+        output_key=output_key,
+        context_schema=context_schema,
+        configure=configure,
+    )
+    return compiled(graph, "voting", compile_options)

@@ -1,0 +1,234 @@
+"""Holds an answer back while it is being written.
+
+The answer's pieces go into a bounded queue. Once the verdict allows it they come out, through a
+chat model that only passes them on: so LangGraph's `messages` stream shows them then, not before.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForLLMRun,
+    BaseCallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, BaseMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.tracers.base import BaseTracer
+from langgraph.constants import TAG_NOSTREAM
+from langgraph.pregel import Pregel
+from langgraph.runtime import Runtime
+from pydantic import PrivateAttr
+
+from langgraph_parallel.nodes.calls import from_graph, plain, run, to_graph
+from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.prompts import input_text, is_conversation
+from langgraph_parallel.nodes.threads import in_thread
+
+HELD_PIECES = 1024
+"""Pieces of the answer that wait for the verdict; then the model's stream is read no further."""
+
+
+class Answer:
+    """An answer in the making: its pieces, and in the end the whole of it."""
+
+    def __init__(self) -> None:
+        self.output: Any = None
+        """The whole answer, plain data; set when the pieces have ended."""
+        self.pieces: asyncio.Queue[str | BaseException | None] = asyncio.Queue(HELD_PIECES)
+
+    @asynccontextmanager
+    async def written_by(self, source: AsyncIterator[Any]) -> AsyncIterator[None]:
+        """Read the source in the background while the block runs, and close it at the end."""
+        writer = asyncio.ensure_future(self._read(source))
+        try:
+            yield
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+
+    async def _read(self, source: AsyncIterator[Any]) -> None:
+        # The answer's own calls belong to no node: their tokens must not reach the graph's streams.
+        var_child_runnable_config.set(None)
+        text: list[str] = []
+        try:
+            async with aclosing(source):  # type: ignore[type-var]
+                async for piece in source:
+                    if isinstance(piece, Whole):
+                        self.output = plain(piece.output)
+                        continue
+                    content = piece_text(piece)
+                    if content:
+                        text.append(content)
+                        await self.pieces.put(content)
+        except Exception as error:
+            await self.pieces.put(error)
+            return
+        whole = "".join(text)
+        if self.output is None:
+            self.output = whole
+        if not text and isinstance(self.output, str) and self.output:
+            await self.pieces.put(self.output)
+        await self.pieces.put(None)
+
+    async def read(self) -> AsyncIterator[str]:
+        """Give the pieces as they come.
+
+        Raises:
+            Exception: What the source raised.
+        """
+        while (piece := await self.pieces.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+
+class Whole:
+    """Marks the last item of a source that gives its whole answer beside the pieces."""
+
+    def __init__(self, output: Any) -> None:
+        self.output = output
+
+
+class Released(BaseChatModel):
+    """A chat model that passes on an answer's pieces once they are released."""
+
+    cache: bool | None = False
+    _answer: Answer = PrivateAttr()
+    _released: asyncio.Event | None = PrivateAttr()
+
+    def __init__(self, answer: Answer, released: asyncio.Event | None) -> None:
+        super().__init__()
+        self._answer = answer
+        self._released = released
+
+    @property
+    def _llm_type(self) -> str:
+        return "released"
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if self._released is not None:
+            await self._released.wait()
+        empty = True
+        async for piece in self._answer.read():
+            empty = False
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+            if run_manager:
+                await run_manager.on_llm_new_token(piece, chunk=chunk)
+            yield chunk
+        if empty:  # an answer of data only, or none: a chat model must give something
+            yield ChatGenerationChunk(message=AIMessageChunk(content=""))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        pieces = [chunk.text async for chunk in self._astream(messages)]
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(pieces)))])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        raise NotImplementedError("An answer is released by async code only.")
+
+
+def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
+    """Make a config with which the answer's calls reach tracers, but no stream of the graph."""
+    callbacks = config.get("callbacks")
+    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
+    tracers = [handler for handler in handlers if isinstance(handler, BaseTracer)]
+    own = config.get("configurable", {})
+    return RunnableConfig(
+        callbacks=[*tracers, meter],
+        tags=[TAG_NOSTREAM],
+        metadata=dict(config.get("metadata") or {}),
+        configurable={key: part for key, part in own.items() if not _is_langgraphs(key)},
+    )
+
+
+async def stream_of(
+    target: Any, value: Any, config: RunnableConfig, runtime: Runtime[Any]
+) -> AsyncIterator[Any]:
+    """Stream the answer of a Runnable, a compiled graph or a function.
+
+    Args:
+        target: A Runnable, a compiled graph, or a sync or async function or generator function.
+        value: Its input.
+        config: See `source_config`.
+        runtime: LangGraph's runtime, for functions that ask for it.
+
+    Yields:
+        Pieces (text or message chunks), at last a `Whole` if the answer is more than its pieces.
+    """
+    if isinstance(target, Pregel):
+        pieces = _stream_of_graph(target, value, config)
+    elif isinstance(target, Runnable):
+        is_model = isinstance(target, BaseChatModel) and not is_conversation(value)
+        pieces = target.astream(input_text(value) if is_model else value, config)
+    elif inspect.isasyncgenfunction(target):
+        pieces = target(value)
+    elif inspect.isgeneratorfunction(target):
+        pieces = _each(await in_thread(lambda: list(target(value))))
+    else:
+        pieces = _each([Whole(await run(target, value, config, runtime))])
+    async with aclosing(pieces):  # type: ignore[type-var]
+        async for piece in pieces:
+            yield piece
+
+
+async def _stream_of_graph(
+    graph: Pregel[Any, Any, Any, Any], value: Any, config: RunnableConfig
+) -> AsyncIterator[Any]:
+    state: Any = None
+    stream = graph.astream(to_graph(graph, value), config, stream_mode=["messages", "values"])
+    async for mode, item in stream:
+        if mode == "values":
+            state = item
+        elif isinstance(item, tuple) and isinstance(item[0], AIMessageChunk):
+            yield item[0]
+    yield Whole(from_graph(graph, state))
+
+
+async def _each(pieces: Iterable[Any]) -> AsyncIterator[Any]:
+    for piece in pieces:
+        yield piece
+
+
+def piece_text(piece: Any) -> str:
+    """Give the text of a piece.
+
+    Raises:
+        TypeError: The piece is no text and no message.
+    """
+    if isinstance(piece, str):
+        return piece
+    if isinstance(piece, (BaseMessage, BaseMessageChunk)):
+        return str(piece.text)
+    raise TypeError(
+        f"The response streamed a {type(piece).__name__}. Stream text or messages, or return the "
+        "whole answer."
+    )
+
+
+def _is_langgraphs(key: str) -> bool:
+    return key.startswith(("__", "checkpoint"))

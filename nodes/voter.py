@@ -1,0 +1,182 @@
+"""Voters, and the options of a voting graph."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from langgraph_parallel.nodes.models import ModelLike
+from pydantic import BaseModel, Field, create_model
+
+from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.aggregators.rules import rule_named
+from langgraph_parallel.aggregators.stops import stop_named
+from langgraph_parallel.aggregators.types import Rule, Stop
+from langgraph_parallel.errors import SetupError
+from langgraph_parallel.nodes.branch import Branch
+
+SAMPLED_MAX_VOTES = 15
+CALLS_PER_VOTE = 2
+
+Rounds = Literal["lossless", "doubling", "all_at_once"]
+"""How many calls start together: as many as the stop cannot do without; as many again as have
+been started; or all."""
+
+OnUndecided = Literal["raise", "abstain"]
+"""What becomes of no decision: an error, or the output `None`."""
+
+Options = Sequence[Any] | type[BaseModel] | None
+"""What can be voted for: a closed list of labels, a Pydantic model, or anything."""
+
+
+@dataclass(frozen=True)
+class Voter(Branch):
+    """Somebody who votes; a single one is asked repeatedly.
+
+    A `schema` of your own has a field `ballot` and may have `reason` and `confidence`. A `run`
+    gives its ballot, or a dict with these keys; `None` is an unreadable ballot.
+
+    Example:
+        >>> Voter("politeness", "Is this text polite?").name
+        'politeness'
+    """
+
+
+@dataclass(frozen=True)
+class VotingSpec:
+    """The options of a voting graph; `create_voting` says what they mean."""
+
+    voters: Sequence[Voter]
+    _: KW_ONLY
+    options: Options = None
+    rule: str | Rule | None = None
+    stop: str | Stop | None = None
+    max_votes: int | None = None
+    max_calls: int | None = None
+    rounds: Rounds = "lossless"
+    model: ModelLike = None
+    on_undecided: OnUndecided = "raise"
+    default: Any = None
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the options against one another.
+
+        Raises:
+            SetupError: An option is unknown or out of its range.
+        """
+        for voter in self.voters:
+            if not isinstance(voter, Voter):
+                raise SetupError(f"{voter!r} is not a voter. Give Voter('name', 'prompt').")
+        if not self.voters:
+            raise SetupError("No voters were given. Give at least one Voter('name', 'prompt').")
+        self._check_options()
+        self._check_caps()
+        for option, value, allowed in (
+            ("rounds", self.rounds, get_args(Rounds)),
+            ("on_undecided", self.on_undecided, get_args(OnUndecided)),
+        ):
+            if value not in allowed:
+                raise SetupError(f"Unknown {option} {value!r}. Allowed: {', '.join(allowed)}.")
+
+    def _check_options(self) -> None:
+        if self.labels is None:
+            if self.options is not None and not isinstance(self.options, type):
+                raise SetupError(
+                    f"options={self.options!r} is no choice. Give a list of labels, a Pydantic "
+                    "model, or None for free answers."
+                )
+            return
+        names = [label(option) for option in self.labels]
+        if len(names) < 2 or len(set(names)) < len(names):  # noqa: PLR2004
+            raise SetupError(
+                f"options={list(self.labels)!r} is no choice. Give two or more different labels, a "
+                "Pydantic model, or None for free answers."
+            )
+
+    def _check_caps(self) -> None:
+        if self.votes < 1:
+            raise SetupError(f"max_votes={self.votes} asks nobody. Give a number from 1 up.")
+        if self.calls < self.votes:
+            raise SetupError(
+                f"max_calls={self.calls} is below max_votes={self.votes}: that many ballots could "
+                f"never be cast. Give {self.votes} or more."
+            )
+        needed = getattr(self.decide, "needs", 1)
+        if needed > self.votes:
+            raise SetupError(
+                f"The rule needs {needed} ballots, but at most {self.votes} are cast. Give a "
+                f"threshold from 1 to {self.votes}, or a share such as 0.5."
+            )
+        if not self.enough({"unanimous": self.votes}, self.votes, self.votes):
+            raise SetupError(
+                f"max_votes={self.votes} is below what the stop {self.stop!r} needs: even "
+                f"{self.votes} votes that all agree do not satisfy it. Raise max_votes or ask less "
+                "of the stop."
+            )
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether there are several voters, not one that is sampled."""
+        return len(self.voters) > 1
+
+    @property
+    def size(self) -> int | None:
+        """The panel's size for the rule; `None` where one voter is sampled."""
+        return self.votes if self.is_panel else None
+
+    @property
+    def labels(self) -> Sequence[Any] | None:
+        """The closed list of labels, if there is one."""
+        is_list = isinstance(self.options, Sequence) and not isinstance(self.options, str)
+        return self.options if is_list else None
+
+    @property
+    def votes(self) -> int:
+        """Readable ballots at most."""
+        return self.max_votes or (len(self.voters) if self.is_panel else SAMPLED_MAX_VOTES)
+
+    @property
+    def calls(self) -> int:
+        """Calls at most; a sampled voter is asked again for unreadable ballots."""
+        return self.max_calls or self.votes * (1 if self.is_panel else CALLS_PER_VOTE)
+
+    @cached_property
+    def decide(self) -> Rule:
+        """The rule."""
+        rule = self.rule or ("majority" if self.is_panel else "plurality")
+        return rule_named(rule, self.labels or ()) if isinstance(rule, str) else rule
+
+    @cached_property
+    def enough(self) -> Stop:
+        """The stop."""
+        stop = self.stop or ("settled" if self.is_panel else "ahead_by_3")
+        if not isinstance(stop, str):
+            return stop
+        return stop_named(stop, self.decide, self.labels or (), self.size)
+
+    def schema(self, voter: Voter) -> type[BaseModel] | None:
+        """Give the structured output for a voter's ballot."""
+        if voter.schema is not None or self.options is None:
+            return voter.schema
+        if self.labels is not None:
+            return ballot_schema(tuple(self.labels))
+        return self.options  # type: ignore[return-value]
+
+    def prompt(self, voter: Voter) -> str | None:
+        """Give a voter's prompt, with the options named at its end."""
+        if voter.prompt is None or self.labels is None:
+            return voter.prompt
+        named = ", ".join(label(option) for option in self.labels)
+        return f"{voter.prompt.rstrip()}\n\nAnswer with exactly one of: {named}."
+
+
+def ballot_schema(options: tuple[Any, ...]) -> type[BaseModel]:
+    """Make the structured output for a closed list of labels.
+
+    Example:
+        >>> ballot_schema(("safe", "unsafe"))(ballot="safe").ballot
+        'safe'
+    """
+    choice: Any = Literal[options]  # type: ignore[valid-type]
+    return create_model("Ballot", ballot=(choice, Field(description="The label that fits.")))
