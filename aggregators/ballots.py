@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langgraph_parallel.aggregators.counting import label
@@ -78,6 +78,8 @@ class Reading:
     reason: str | None = None
     unreadable: str | None = None
     """Why there is no ballot."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What else the voter gave, such as its findings."""
 
 
 def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
@@ -96,7 +98,13 @@ def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
     """
     if isinstance(reply, Mapping) and "ballot" in reply:
         read = read_ballot(reply["ballot"], options)
-        return replace(read, confidence=reply.get("confidence"), reason=reply.get("reason"))
+        known = {"ballot", "confidence", "reason"}
+        return replace(
+            read,
+            confidence=reply.get("confidence"),
+            reason=reply.get("reason"),
+            details={key: part for key, part in reply.items() if key not in known},
+        )
     if reply is None:
         return Reading(unreadable="the voter gave none")
     if options is None:

@@ -57,13 +57,13 @@ def build_guardrail(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
     names = [guard.name for guard in spec.guards]
-    add_node(graph, FAN_OUT, nodes.fan_out, state)
+    add_node(graph, FAN_OUT, nodes.fan_out)
     for name in names:
-        add_node(graph, name, nodes.guard, dict)
+        add_node(graph, name, nodes.guard)
         graph.add_edge(name, VERDICT)
-    add_node(graph, RESPOND, nodes.respond, dict)
+    add_node(graph, RESPOND, nodes.respond)
     graph.add_edge(RESPOND, VERDICT)
-    add_node(graph, VERDICT, nodes.verdict, state)
+    add_node(graph, VERDICT, nodes.verdict)
     graph.add_edge(START, FAN_OUT)
     at_once = [*names, RESPOND] if mode == "parallel" or configure is not None else names
     add_router(graph, FAN_OUT, nodes.route, at_once)

@@ -45,13 +45,14 @@ def build_sectioning(
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
-    add_node(graph, FAN_OUT, nodes.fan_out, state)
+    add_node(graph, FAN_OUT, nodes.fan_out)
     for name in nodes.branch_nodes:
-        add_node(graph, name, nodes.branch, dict)
+        add_node(graph, name, nodes.branch)
         graph.add_edge(name, REDUCE)
-    add_node(graph, REDUCE, nodes.reduce, state)
+    add_node(graph, REDUCE, nodes.reduce)
     graph.add_edge(START, FAN_OUT)
-    add_router(graph, FAN_OUT, nodes.route, [*nodes.branch_nodes, REDUCE])
+    without_sections = [REDUCE] if callable(sections) else []
+    add_router(graph, FAN_OUT, nodes.route, [*nodes.branch_nodes, *without_sections])
     graph.add_edge(REDUCE, END)
     return graph
 

@@ -58,11 +58,11 @@ def build_voting(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
     names = [voter.name for voter in spec.voters]
-    add_node(graph, FAN_OUT, nodes.fan_out, state)
+    add_node(graph, FAN_OUT, nodes.fan_out)
     for name in names:
-        add_node(graph, name, nodes.branch, dict)
+        add_node(graph, name, nodes.branch)
         graph.add_edge(name, TALLY)
-    add_node(graph, TALLY, nodes.tally, state)
+    add_node(graph, TALLY, nodes.tally)
     graph.add_edge(START, FAN_OUT)
     add_router(graph, FAN_OUT, nodes.route, names)
     add_router(graph, TALLY, nodes.after_tally, [FAN_OUT, END])

@@ -27,16 +27,16 @@ class CompileOptions(TypedDict, total=False):
     name: str | None
 
 
-def add_node(graph: StateGraph[Any, Any, Any, Any], name: str, action: Action, reads: Any) -> None:
+def add_node(graph: StateGraph[Any, Any, Any, Any], name: str, action: Action) -> None:
     """Add an async action as a node for sync and async runs.
 
     Args:
         graph: The graph.
         name: The node's name.
-        action: A bound method of (state, config, runtime).
-        reads: Schema of what it gets.
+        action: A bound method of (state, config, runtime); what runs branches gets the payload of
+            a `Send` as its state.
     """
-    graph.add_node(name, Node(action, name), input_schema=reads)
+    graph.add_node(name, Node(action, name))
 
 
 def add_router(

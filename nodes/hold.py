@@ -41,7 +41,11 @@ class Answer:
     def __init__(self) -> None:
         self.output: Any = None
         """The whole answer, plain data; set when the pieces have ended."""
-        self.pieces: asyncio.Queue[str | BaseException | None] = asyncio.Queue(HELD_PIECES)
+        self.error: Exception | None = None
+        """What the source raised."""
+        self.pieces: asyncio.Queue[str | None] = asyncio.Queue(HELD_PIECES)
+        self.failed = asyncio.Event()
+        self._left = 0
 
     @asynccontextmanager
     async def written_by(self, source: AsyncIterator[Any]) -> AsyncIterator[None]:
@@ -69,7 +73,9 @@ class Answer:
                         text.append(content)
                         await self.pieces.put(content)
         except Exception as error:
-            await self.pieces.put(error)
+            self.error = error
+            self.failed.set()
+            await self.pieces.put(None)
             return
         whole = "".join(text)
         if self.output is None:
@@ -82,12 +88,37 @@ class Answer:
         """Give the pieces as they come.
 
         Raises:
-            Exception: What the source raised.
+            Exception: What the source raised, before it gave a piece.
+            BrokenAnswerError: The source failed after pieces had left: a retry would repeat them.
         """
         while (piece := await self.pieces.get()) is not None:
-            if isinstance(piece, BaseException):
-                raise piece
+            self._left += len(piece)
             yield piece
+        if self.error is not None and self._left:
+            raise BrokenAnswerError(
+                f"The answer broke off after {self._left} characters: {self.error}"
+            ) from self.error
+        if self.error is not None:
+            raise self.error
+
+    async def release(self, released: asyncio.Event) -> None:
+        """Wait until pieces may leave, or the source has failed before that.
+
+        Raises:
+            Exception: What the source raised.
+        """
+        waits = [asyncio.ensure_future(event.wait()) for event in (released, self.failed)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.error is not None and not released.is_set():
+            raise self.error
+
+
+class BrokenAnswerError(RuntimeError):
+    """An answer that failed after a part of it had left."""
 
 
 class Whole:
@@ -121,7 +152,7 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._released is not None:
-            await self._released.wait()
+            await self._answer.release(self._released)
         empty = True
         async for piece in self._answer.read():
             empty = False

@@ -32,5 +32,6 @@ class Node(Runnable[Any, Any]):
         """Run the action on the running loop."""
         config = ensure_config(config)
         with set_config_context(config) as context:
-            runtime: Runtime[Any] = context.run(lambda: get_runtime())
+            # A lambda, as type checkers do not see that the argument has a default.
+            runtime: Runtime[Any] = context.run(lambda: get_runtime())  # noqa: PLW0108
         return await self.action(input, config, runtime)

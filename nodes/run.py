@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.runnables import RunnableConfig
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.runtime import Runtime
@@ -101,11 +101,19 @@ def child_config(config: RunnableConfig, meter: Meter, *, stream: bool = False) 
     callbacks = config.get("callbacks")
     if isinstance(callbacks, BaseCallbackManager):
         callbacks = callbacks.copy()
+        if not stream:
+            for handler in [h for h in callbacks.handlers if _is_langgraphs(h)]:
+                callbacks.remove_handler(handler)
         callbacks.add_handler(meter, inherit=True)
     else:
         callbacks = [*(callbacks or []), meter]
     tags = list(config.get("tags") or []) + ([] if stream else [TAG_NOSTREAM])
     return {**config, "callbacks": callbacks, "tags": tags}
+
+
+def _is_langgraphs(handler: BaseCallbackHandler) -> bool:
+    """Say whether a handler feeds a stream of LangGraph's; it would make each call a stream."""
+    return type(handler).__module__.startswith("langgraph.pregel")
 
 
 def _event(event: str, task: Task, dispatch: Dispatch) -> dict[str, Any]:

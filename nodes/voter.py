@@ -128,8 +128,9 @@ class VotingSpec:
     @property
     def labels(self) -> Sequence[Any] | None:
         """The closed list of labels, if there is one."""
-        is_list = isinstance(self.options, Sequence) and not isinstance(self.options, str)
-        return self.options if is_list else None
+        if isinstance(self.options, Sequence) and not isinstance(self.options, str):
+            return self.options
+        return None
 
     @property
     def votes(self) -> int:
@@ -157,11 +158,11 @@ class VotingSpec:
 
     def schema(self, voter: Voter) -> type[BaseModel] | None:
         """Give the structured output for a voter's ballot."""
-        if voter.schema is not None or self.options is None:
+        if voter.schema is not None:
             return voter.schema
         if self.labels is not None:
             return ballot_schema(tuple(self.labels))
-        return self.options  # type: ignore[return-value]
+        return self.options if isinstance(self.options, type) else None
 
     def prompt(self, voter: Voter) -> str | None:
         """Give a voter's prompt, with the options named at its end."""
