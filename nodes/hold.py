@@ -21,13 +21,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.base import BaseTracer
-from langgraph.constants import TAG_NOSTREAM
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
 from pydantic import PrivateAttr
 
 from langgraph_parallel.nodes.calls import from_graph, plain, run, to_graph
-from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.meter import PASSED_ON, Meter
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
 from langgraph_parallel.nodes.threads import in_thread
 
@@ -136,7 +135,7 @@ class Released(BaseChatModel):
     _released: asyncio.Event | None = PrivateAttr()
 
     def __init__(self, answer: Answer, released: asyncio.Event | None) -> None:
-        super().__init__()
+        super().__init__(tags=[PASSED_ON])
         self._answer = answer
         self._released = released
 
@@ -184,14 +183,13 @@ class Released(BaseChatModel):
 
 
 def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
-    """Make a config with which the answer's calls reach tracers, but no stream of the graph."""
+    """Make a config with which the answer's calls reach tracers and meters, but no stream."""
     callbacks = config.get("callbacks")
     handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
-    tracers = [handler for handler in handlers if isinstance(handler, BaseTracer)]
+    silent = [handler for handler in handlers if isinstance(handler, (BaseTracer, Meter))]
     own = config.get("configurable", {})
     return RunnableConfig(
-        callbacks=[*tracers, meter],
-        tags=[TAG_NOSTREAM],
+        callbacks=[*silent, meter],
         metadata=dict(config.get("metadata") or {}),
         configurable={key: part for key, part in own.items() if not _is_langgraphs(key)},
     )

@@ -12,6 +12,9 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from langgraph_parallel.nodes.branch import Usage
 
+PASSED_ON = "langgraph_parallel:passed_on"
+"""Tag of a chat model that passes on what another one has written and was counted for."""
+
 
 @dataclass
 class _Call:
@@ -48,10 +51,13 @@ class Meter(BaseCallbackHandler):
         messages: list[list[BaseMessage]],
         *,
         run_id: UUID,
+        tags: list[str] | None = None,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Open a call."""
+        if PASSED_ON in (tags or []):
+            return
         model = str((metadata or {}).get("ls_model_name") or "")
         if model and model not in self.models:
             self.models.append(model)
@@ -64,7 +70,8 @@ class Meter(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a call with the usage that the provider states."""
-        self._open.pop(run_id, None)
+        if self._open.pop(run_id, None) is None:
+            return
         usage = Usage(calls=1, input_tokens=0, output_tokens=0, partial=False)
         for generation in response.generations[0] if response.generations else []:
             message = generation.message if isinstance(generation, ChatGeneration) else None
