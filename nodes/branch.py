@@ -44,7 +44,7 @@ class BranchResult(TypedDict):
     seconds: float
     """Seconds of work, retries included, waiting for a free place not included."""
     usage: Usage
-    dispatch: NotRequired[str]
+    dispatch: str
     """Id of the dispatch; in the state only, not in the report."""
     message_id: NotRequired[str]
     """Id of the message that was streamed; in the state only, not in the report."""

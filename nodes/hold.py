@@ -130,12 +130,11 @@ class Whole:
 class Released(BaseChatModel):
     """A chat model that passes on an answer's pieces once they are released."""
 
-    cache: bool | None = False
     _answer: Answer = PrivateAttr()
     _released: asyncio.Event | None = PrivateAttr()
 
     def __init__(self, answer: Answer, released: asyncio.Event | None) -> None:
-        super().__init__(tags=[PASSED_ON])
+        super().__init__(tags=[PASSED_ON], cache=False)
         self._answer = answer
         self._released = released
 

@@ -63,19 +63,16 @@ class Keys:
         type_of = {"messages": list[AnyMessage]}
         read: Any = type_of.get(self.input, Any)
         written: Any = type_of.get(self.output, Any)
-        input_schema = TypedDict(f"{name}Input", {self.input: read})  # type: ignore[misc]
-        output_schema = TypedDict(f"{name}Output", {self.output: written, REPORT: dict[str, Any]})  # type: ignore[misc]
-        state = TypedDict(  # type: ignore[misc]
-            f"{name}State",
-            {
-                self.input: read,
-                self.output: written,
-                REPORT: dict[str, Any],
-                DISPATCH: Dispatch,
-                RESULTS: Annotated[list[BranchResult], Results],
-                NEXT: Annotated[Any, EphemeralValue],
-            },
-        )
+        channels = {
+            DISPATCH: Dispatch,
+            RESULTS: Annotated[list[BranchResult], Results],
+            NEXT: Annotated[Any, EphemeralValue],
+        }
+        reads = {self.input: read}
+        writes = {self.output: written, REPORT: dict[str, Any]}
+        state = _typed_dict(f"{name}State", {**reads, **writes, **channels})
+        input_schema = _typed_dict(f"{name}Input", reads)
+        output_schema = _typed_dict(f"{name}Output", writes)
         return state, input_schema, output_schema
 
     def read(self, state: Mapping[str, Any]) -> Any:
@@ -103,3 +100,9 @@ class Keys:
         if self.output == "messages":
             return {"messages": [AIMessage(as_text(output), id=message_id)]}
         return {self.output: output}
+
+
+def _typed_dict(name: str, fields: dict[str, Any]) -> type:
+    """Make a `TypedDict` with keys that are known at run time only."""
+    made: type = TypedDict(name, fields)  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+    return made

@@ -22,7 +22,8 @@ class Report(TypedDict):
     """The part of a report that all patterns share; each adds its own keys."""
 
     pattern: str
-    branches: list[BranchResult]
+    branches: list[dict[str, Any]]
+    """The `BranchResult`s by index, without what only the state needs."""
     usage: TotalUsage
     seconds: float
     """Seconds from the dispatch to the end of the pattern."""
@@ -42,12 +43,14 @@ def make_report(
         results: Results of its branches by index.
         extra: What was consumed outside of branches, such as by a synthesis.
     """
-    branches = [_for_report(result) for result in results]
-    total = add_usage(_sum(branches), extra or no_usage())
-    cancelled = _sum(branch for branch in branches if branch["status"] == "cancelled")
+    total = add_usage(_sum(results), extra or no_usage())
+    cancelled = _sum(result for result in results if result["status"] == "cancelled")
     return Report(
         pattern=pattern,
-        branches=branches,
+        branches=[
+            {key: part for key, part in result.items() if key not in {"dispatch", "message_id"}}
+            for result in results
+        ],
         usage=TotalUsage(**total, cancelled=cancelled),
         seconds=round(max(time.time() - dispatch["started"], 0.0), 4),
     )
@@ -56,18 +59,11 @@ def make_report(
 def results_of(state: dict[str, Any], results_key: str, dispatch: Dispatch) -> list[BranchResult]:
     """Give the results of one dispatch by index, without those of an earlier one."""
     results: list[BranchResult] = state.get(results_key) or []
-    return [result for result in results if result.get("dispatch") == dispatch["id"]]
+    return [result for result in results if result["dispatch"] == dispatch["id"]]
 
 
-def _for_report(result: BranchResult) -> BranchResult:
-    branch = result.copy()
-    branch.pop("dispatch", None)
-    branch.pop("message_id", None)
-    return branch
-
-
-def _sum(branches: Iterable[BranchResult]) -> Usage:
+def _sum(results: Iterable[BranchResult]) -> Usage:
     total = no_usage()
-    for branch in branches:
-        total = add_usage(total, branch["usage"])
+    for result in results:
+        total = add_usage(total, result["usage"])
     return total

@@ -7,7 +7,7 @@ from langgraph_parallel.aggregators.counting import count, label, lead, posterio
 from langgraph_parallel.aggregators.stops import any_order, need
 from langgraph_parallel.aggregators.types import Ballot, Decision
 from langgraph_parallel.nodes.branch import BranchResult
-from langgraph_parallel.nodes.dispatch import Dispatch
+from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.report import make_report
 from langgraph_parallel.nodes.voter import VotingSpec
 
@@ -36,7 +36,7 @@ def counted(spec: VotingSpec, ballots: Sequence[Ballot]) -> list[Ballot]:
 
 
 def voting_report(
-    spec: VotingSpec, dispatch: Dispatch, results: Sequence[BranchResult], decision: Decision
+    spec: VotingSpec, dispatch: Round, results: Sequence[BranchResult], decision: Decision
 ) -> dict[str, Any]:
     """Make the report of a vote."""
     ballots = counted(spec, readable(results))

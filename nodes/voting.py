@@ -15,7 +15,7 @@ from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.errors import BranchFailedError, UndecidedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
 from langgraph_parallel.nodes.calls import ask, plain, run
-from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
+from langgraph_parallel.nodes.dispatch import Round, close_dispatch, find_live, new_dispatch
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.prompts import render
@@ -58,7 +58,7 @@ class VotingNodes:
     ) -> dict[str, Any]:
         """Open a dispatch, or the next round of one."""
         self.keys.read(state)
-        coming: Dispatch | None = state.get(NEXT)
+        coming: Round | None = state.get(NEXT)
         if coming is not None:
             return {DISPATCH: coming}
         spec = self._spec(runtime)
@@ -73,7 +73,7 @@ class VotingNodes:
         """Send the round's ballots to their voters, round robin over a panel."""
         spec = self._spec(runtime)
         value = self.keys.read(state)
-        dispatch: Dispatch = state[DISPATCH]
+        dispatch: Round = state[DISPATCH]
         sends = []
         for index in range(dispatch["first"], dispatch["first"] + dispatch["count"]):
             voter = spec.voters[index % len(spec.voters)]
@@ -139,7 +139,7 @@ class VotingNodes:
             UndecidedError: There is no decision and `on_undecided` is `"raise"`.
         """
         spec = self._spec(runtime)
-        dispatch: Dispatch = state[DISPATCH]
+        dispatch: Round = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
         ballots = counted(spec, readable(results))
         counts = count(ballots)
