@@ -5,12 +5,18 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike, check_model
+from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure
-from langgraph_parallel.graphs.wiring import CompileOptions, add_node, add_router, compiled
+from langgraph_parallel.graphs.wiring import (
+    CompileOptions,
+    add_node,
+    add_router,
+    check_models,
+    compiled,
+)
 from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard, GuardrailSpec, Mode
 from langgraph_parallel.nodes.guardrail import FAN_OUT, VERDICT, GuardrailNodes
 from langgraph_parallel.nodes.keys import Keys
@@ -37,7 +43,7 @@ def build_guardrail(
     configure: Configure[GuardrailSpec] | None = None,
 ) -> StateGraph[Any, Any, Any, Any]:
     """Build the uncompiled graph of `create_guardrail`, which says what the arguments are."""
-    check_model(model)
+    check_models(model, guards)
     spec = GuardrailSpec(
         respond,
         list(guards),

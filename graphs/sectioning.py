@@ -4,12 +4,18 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike, check_model
+from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.combine import aggregate_named
 from langgraph_parallel.aggregators.types import Aggregate
-from langgraph_parallel.graphs.wiring import CompileOptions, add_node, add_router, compiled
+from langgraph_parallel.graphs.wiring import (
+    CompileOptions,
+    add_node,
+    add_router,
+    check_models,
+    compiled,
+)
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 from langgraph_parallel.nodes.section import SectioningSpec, Sections
@@ -31,7 +37,8 @@ def build_sectioning(
     configure: Configure[SectioningSpec] | None = None,
 ) -> StateGraph[Any, Any, Any, Any]:
     """Build the uncompiled graph of `create_sectioning`, which says what the arguments are."""
-    check_model(model)
+    static = [] if callable(sections) else sections
+    check_models(model, static)
     spec = SectioningSpec(
         sections=sections,
         aggregate=aggregate_named(aggregate) if isinstance(aggregate, str) else aggregate,
@@ -51,8 +58,7 @@ def build_sectioning(
         graph.add_edge(name, REDUCE)
     add_node(graph, REDUCE, nodes.reduce)
     graph.add_edge(START, FAN_OUT)
-    without_sections = [REDUCE] if callable(sections) else []
-    add_router(graph, FAN_OUT, nodes.route, [*nodes.branch_nodes, *without_sections])
+    add_router(graph, FAN_OUT, nodes.route, [*nodes.branch_nodes, *([] if static else [REDUCE])])
     graph.add_edge(REDUCE, END)
     return graph
 

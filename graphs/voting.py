@@ -5,11 +5,17 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike, check_model
+from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.types import Rule, Stop
-from langgraph_parallel.graphs.wiring import CompileOptions, add_node, add_router, compiled
+from langgraph_parallel.graphs.wiring import (
+    CompileOptions,
+    add_node,
+    add_router,
+    check_models,
+    compiled,
+)
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 from langgraph_parallel.nodes.settings import Configure
@@ -37,9 +43,10 @@ def build_voting(
     configure: Configure[VotingSpec] | None = None,
 ) -> StateGraph[Any, Any, Any, Any]:
     """Build the uncompiled graph of `create_voting`, which says what the arguments are."""
-    check_model(model)
+    panel = [voters] if isinstance(voters, Voter) else list(voters)
+    check_models(model, panel)
     spec = VotingSpec(
-        [voters] if isinstance(voters, Voter) else list(voters),
+        panel,
         options=options,
         rule=rule,
         stop=stop,

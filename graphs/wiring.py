@@ -11,7 +11,9 @@ from langgraph.store.base import BaseStore
 from langgraph.types import All, Checkpointer
 from typing_extensions import TypedDict
 
+from langgraph_parallel.nodes.branch import Branch
 from langgraph_parallel.nodes.limits import NODE_POOL
+from langgraph_parallel.nodes.models import ModelLike, check_model
 from langgraph_parallel.nodes.node import Action, Node
 
 
@@ -25,6 +27,21 @@ class CompileOptions(TypedDict, total=False):
     interrupt_after: All | list[str] | None
     debug: bool
     name: str | None
+
+
+def check_models(model: ModelLike, branches: Sequence[Branch]) -> None:
+    """Check the pattern's model and those of its branches when the graph is built.
+
+    Args:
+        model: The pattern's model.
+        branches: The branches that are known by now.
+
+    Raises:
+        SetupError: A model is of no known kind.
+        ModelUnavailableError: A model cannot be used on this machine.
+    """
+    for used in [model, *(branch.model for branch in branches if isinstance(branch, Branch))]:
+        check_model(used)
 
 
 def add_node(graph: StateGraph[Any, Any, Any, Any], name: str, action: Action) -> None:

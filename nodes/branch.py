@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
-from langgraph_parallel.nodes.models import ModelLike, check_model
+from langgraph_parallel.nodes.models import ModelLike
 from pydantic import BaseModel
 from typing_extensions import NotRequired, TypedDict
 
@@ -75,7 +75,6 @@ class Branch:
         Raises:
             SetupError: The name cannot be a node's, there is not exactly one of prompt and run,
                 or an option is out of its range.
-            ModelUnavailableError: The model cannot be used on this machine.
         """
         kind = type(self).__name__
         if not re.fullmatch(r"[^\s:|{}<>][^:|{}<>]*", self.name):
@@ -112,7 +111,6 @@ class Branch:
                 f"{kind} {self.name!r} has timeout={self.timeout}. Give seconds above 0, or None "
                 "for no limit."
             )
-        check_model(self.model)
 
 
 def check_names(kind: str, names: Sequence[str], reserved: Sequence[str]) -> None:

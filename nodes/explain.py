@@ -46,7 +46,7 @@ _TIMEOUTS = (openai.APITimeoutError, ModelTimeoutError, TimeoutError, asyncio.Ti
 _CONNECTIONS = (openai.APIConnectionError, ModelConnectionError, ConnectionError)
 # Codes with which a provider reports its own failure inside a stream that began with status 200.
 _SERVER_CODES = {"server_error", "internal_error", "overloaded_error", "rate_limit_exceeded"}
-_REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY = 408, 409, 429
+_REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
 
 
 def mask(text: str) -> str:
@@ -84,7 +84,7 @@ def is_transient(error: BaseException) -> bool:
     if code == "insufficient_quota":
         return False
     if status is not None:
-        return status in {_REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY} or status >= 500  # noqa: PLR2004
+        return status in {_REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY} or status >= _SERVER_ERROR
     if isinstance(error, openai.APIError) and code in _SERVER_CODES:
         return True
     return isinstance(error, _TIMEOUTS + _CONNECTIONS) or _is_transport_error(error)
@@ -163,30 +163,24 @@ def _reply(error: BaseException, named: str) -> str | None:
 
 def _for_status(error: BaseException, status: int, named: str) -> str:
     code = _code(error)
-    which = f" ({code})" if code and re.fullmatch(r"[a-z_.]{3,60}", code) else ""
-    if status == 401:  # noqa: PLR2004
-        return f"The server refused the API key (status 401{which}). Check OPENAI_API_KEY."
-    if status == 403:  # noqa: PLR2004
-        return (
-            f"The API key may not use {named} (status 403{which}). Check OPENAI_API_KEY and what "
-            "its project is allowed to use."
-        )
-    if status == 404:  # noqa: PLR2004
-        return (
-            f"The server{_address(error)} does not know {named} (status 404{which}). Check the "
-            "name of the model, and OPENAI_BASE_URL if you set it."
-        )
+    which = f"status {status}"
+    if code and re.fullmatch(r"[a-z_.]{3,60}", code):
+        which += f", {code}"
     if code == "insufficient_quota":
-        return "The account has used up its quota (status 429). Check its plan and billing."
-    if status == _TOO_MANY:
-        return (
-            f"The rate limit for {named} is reached (status 429{which}). Lower max_concurrency or "
-            "the rates, or try again later."
-        )
+        return f"The account has used up its quota ({which}). Check its plan and billing."
+    known = {
+        401: f"The server refused the API key ({which}). Check OPENAI_API_KEY.",
+        403: f"The API key may not use {named} ({which}). Check OPENAI_API_KEY and its rights.",
+        404: f"The server{_address(error)} does not know {named} ({which}). Check the name of the "
+        "model, and OPENAI_BASE_URL if you set it.",
+        _TOO_MANY: f"The rate limit for {named} is reached ({which}). Lower max_concurrency or the "
+        "rates, or try again later.",
+    }
+    if status in known:
+        return known[status]
+    verb = "failed" if status >= _SERVER_ERROR else "refused the request"
     text = _one_line(str(_body(error).get("message") or error))
-    if status >= 500:  # noqa: PLR2004
-        return f"The server{_address(error)} failed (status {status}): {text}"
-    return f"The server refused the request (status {status}{which}): {text}"
+    return f"The server{_address(error)} {verb} ({which}): {text}"
 
 
 def _for_connection(error: BaseException, model: str, named: str) -> str:

@@ -179,5 +179,5 @@ def ballot_schema(options: tuple[Any, ...]) -> type[BaseModel]:
         >>> ballot_schema(("safe", "unsafe"))(ballot="safe").ballot
         'safe'
     """
-    choice: Any = Literal[options]  # type: ignore[valid-type]
+    choice: Any = Literal[options]
     return create_model("Ballot", ballot=(choice, Field(description="The label that fits.")))
