@@ -5,7 +5,6 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.types import Rule
@@ -21,6 +20,7 @@ from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard, GuardrailSpe
 from langgraph_parallel.nodes.guardrail import FAN_OUT, VERDICT, GuardrailNodes
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
+from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.settings import Configure
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.combine import aggregate_named
@@ -18,6 +17,7 @@ from langgraph_parallel.graphs.wiring import (
 )
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
+from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.section import SectioningSpec, Sections
 from langgraph_parallel.nodes.sectioning import FAN_OUT, REDUCE, SectioningNodes
 from langgraph_parallel.nodes.settings import Configure

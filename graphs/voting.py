@@ -5,7 +5,6 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph_parallel.nodes.models import ModelLike
 from typing_extensions import Unpack
 
 from langgraph_parallel.aggregators.types import Rule, Stop
@@ -18,6 +17,7 @@ from langgraph_parallel.graphs.wiring import (
 )
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
+from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.settings import Configure
 from langgraph_parallel.nodes.voter import OnUndecided, Options, Rounds, Voter, VotingSpec
 from langgraph_parallel.nodes.voting import FAN_OUT, TALLY, VotingNodes

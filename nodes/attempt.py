@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
-from langgraph_parallel.nodes.explain import is_transient
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from langgraph_parallel.nodes.branch import Status
+from langgraph_parallel.nodes.explain import is_transient
 
 
 @dataclass

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
-from langgraph_parallel.nodes.models import ModelLike
 from pydantic import BaseModel
 from typing_extensions import NotRequired, TypedDict
 
 from langgraph_parallel.errors import SetupError
+from langgraph_parallel.nodes.models import ModelLike
 
 Status = Literal["ok", "error", "timeout", "cancelled"]
 """How a branch ended."""

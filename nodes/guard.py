@@ -5,13 +5,13 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from langgraph_parallel.nodes.models import ModelLike
 from pydantic import BaseModel, Field
 
 from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure, VerdictPolicy, verdict_rule
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch
+from langgraph_parallel.nodes.models import ModelLike
 
 RESPOND = "respond"
 DEFAULT_DEADLINE = 10.0

@@ -8,7 +8,6 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Send
-from langgraph_parallel.nodes.models import get_model, model_id
 
 from langgraph_parallel.aggregators.ballots import match_option
 from langgraph_parallel.aggregators.verdict import Finding
@@ -27,6 +26,7 @@ from langgraph_parallel.nodes.hold import Answer, Released, source_config, strea
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.models import get_model, model_id
 from langgraph_parallel.nodes.prompts import input_text, render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, run_branch

@@ -9,12 +9,12 @@ from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.runnables import RunnableConfig
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.runtime import Runtime
-from langgraph_parallel.nodes.explain import explain
 from typing_extensions import NotRequired, TypedDict
 
 from langgraph_parallel.nodes.attempt import Outcome, attempt
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.dispatch import Dispatch, Live
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.limits import Limiter
 from langgraph_parallel.nodes.meter import Meter
 

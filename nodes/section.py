@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph_parallel.nodes.models import ModelLike
-
 from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch, check_names
+from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.prompts import check_independent
 
 

@@ -10,8 +10,6 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from langgraph.types import Send
-from langgraph_parallel.nodes.explain import explain
-from langgraph_parallel.nodes.models import get_model, model_id
 
 from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
@@ -19,9 +17,11 @@ from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, wanted
 from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.models import get_model, model_id
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, child_config, run_branch

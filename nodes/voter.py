@@ -5,7 +5,6 @@ from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from langgraph_parallel.nodes.models import ModelLike
 from pydantic import BaseModel, Field, create_model
 
 from langgraph_parallel.aggregators.counting import label
@@ -14,6 +13,7 @@ from langgraph_parallel.aggregators.stops import stop_named
 from langgraph_parallel.aggregators.types import Rule, Stop
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch
+from langgraph_parallel.nodes.models import ModelLike
 
 SAMPLED_MAX_VOTES = 15
 CALLS_PER_VOTE = 2

@@ -7,7 +7,6 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Send
-from langgraph_parallel.nodes.models import get_model, model_id
 from pydantic import BaseModel
 
 from langgraph_parallel.aggregators.ballots import Reading, read_ballot
@@ -18,6 +17,7 @@ from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import Round, close_dispatch, find_live, new_dispatch
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
+from langgraph_parallel.nodes.models import get_model, model_id
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, run_branch
