@@ -28,7 +28,7 @@ class GuardReply(BaseModel):
     tripped: bool = Field(description="True if the text must be blocked, false if it may pass.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guard(Branch):
     """A check of the input; it trips when the answer must not be given.
 

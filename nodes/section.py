@@ -11,7 +11,7 @@ from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.prompts import check_independent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Section(Branch):
     """An independent part of a task.
 
