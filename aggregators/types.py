@@ -51,7 +51,7 @@ UNDECIDED = Decision(value=None, decided=False)
 class Rule(Protocol):
     """Who wins: from the readable ballots to a decision."""
 
-    def __call__(self, ballots: Sequence[Ballot], size: int | None = None) -> Decision:
+    def __call__(self, ballots: Sequence[Ballot], size: int | None = None, /) -> Decision:
         """Decide.
 
         Args:
@@ -65,7 +65,7 @@ class Rule(Protocol):
 class Stop(Protocol):
     """When enough votes are in."""
 
-    def __call__(self, counts: Mapping[str, int], n: int, cap: int) -> bool:
+    def __call__(self, counts: Mapping[str, int], n: int, cap: int, /) -> bool:
         """Say whether voting can stop.
 
         Args:
