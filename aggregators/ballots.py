@@ -8,11 +8,20 @@ from typing import Any
 
 from langgraph_parallel.aggregators.counting import label
 
-_EDGES = " \t\n\r\"'`*_.,;:!?()[]{}<>“”‘’«»#"
-_KEPT_EDGES = re.compile(r"[+\-−]?\.?\d")  # a sign or a decimal point is part of a number
-_PREFIX = re.compile(
-    r"^(?:the\s+)?(?:final\s+)?(?:answer|label|vote|verdict|option)\s*(?:is|:|=)\s*"
+_EDGES = " \t\n\r\"'`*_.,;:!?()[]{}<>“”‘’«»"
+_NUMBER = re.compile(r"[<>]?[+\-]?\.?\d")  # what belongs to a number and is no edge
+_LEAD = re.compile(
+    r"^\W*(?:the\s+)?(?:final\s+)?(?:answer|label|vote|verdict|option)\s*(?:is\b|:|=)\s*"
 )
+_NEGATED = re.compile(
+    r"(?:\b(?:no|non|not|never|neither|nor|cannot|without|hardly)|n['’]t)"
+    r"(?:[^\w.,;:!?]+\w+){0,5}[^\w.,;:!?]*$"
+)
+_REACH = 80  # how far back a negation is looked for
+
+# Where a whole word begins and ends; numbers keep their signs, decimals, fractions and bounds.
+_BEGIN = r"(?<![\w.\-/])(?<!\d,)(?:(?!\d)|(?<!- )(?<![<>≤≥])(?<![<>]=))"
+_END = r"(?![\w\-/%]|[.,]\d)"
 
 
 def fold(text: str) -> str:
@@ -24,19 +33,21 @@ def fold(text: str) -> str:
         >>> fold(" **Safe.** "), fold("-5"), fold("3.5"), fold("(A)"), fold(".5")
         ('safe', '-5', '3.5', 'a', '.5')
     """
-    text = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold())
-    text = text.rstrip(_EDGES)
-    while text and text[0] in _EDGES and not _KEPT_EDGES.match(text):
-        text = text[1:]
-    return text.replace("−", "-")
+    text = _plain(text).rstrip(_EDGES)
+    first = 0
+    while first < len(text) and text[first] in _EDGES + "#" and not _NUMBER.match(text, first):
+        first += 1
+    return text[first:]
 
 
 def match_option(text: str, options: Sequence[Any]) -> tuple[Any, str | None]:
     """Find the one option that a text names.
 
-    First the whole text, without a lead such as "Answer:", is compared with each option; then
-    the options are looked for as whole words, where a longer option hides a shorter one inside
-    it. When none or several are named, the ballot is unreadable: it refuses rather than guesses.
+    First the whole text, then the text without a lead such as "Answer:", is compared with each
+    option; then the options are looked for as whole words, where a longer option hides a shorter
+    one inside it and options of one letter do not count, as they are articles and pronouns too.
+    When none or several are named, or the one that is named is denied ("not safe"), the ballot is
+    unreadable: it refuses rather than guesses.
 
     Args:
         text: The model's reply.
@@ -51,21 +62,53 @@ def match_option(text: str, options: Sequence[Any]) -> tuple[Any, str | None]:
         >>> match_option("It is safe or unsafe", ["safe", "unsafe"])
         (None, "names several options: 'safe', 'unsafe'")
     """
-    folded = {fold(label(option)): option for option in options}
-    whole = fold(_PREFIX.sub("", fold(text)))
-    if whole in folded:
-        return folded[whole], None
-    names = sorted(folded, key=len, reverse=True)
-    pattern = r"(?<![\w.\-/])(?:" + "|".join(map(re.escape, names)) + r")(?![\w\-/%]|\.\d)"
-    found = {match.group() for match in re.finditer(pattern, whole)}
-    # One letter inside prose is an article or a pronoun more often than a vote.
-    found = {name for name in found if len(name) > 1}
-    if len(found) == 1:
-        return folded[found.pop()], None
-    if found:
-        named = ", ".join(repr(option) for name, option in folded.items() if name in found)
+    if not text.strip():
+        return None, "is empty"
+    rest = _LEAD.sub("", _plain(text))
+    is_denied = False
+    for form, whole in (
+        (str.strip, text),
+        (_plain, text),
+        (fold, text),
+        (_plain, rest),
+        (fold, rest),
+    ):
+        wanted = form(whole)
+        found = [option for option in options if wanted and form(label(option)) == wanted]
+        if found:
+            break
+    else:
+        found, is_denied = _in_prose(rest, options)
+    if not found:
+        return None, f"names no option: {text.strip()[:60]!r}"
+    named = ", ".join(repr(option) for option in found)
+    if len(found) > 1:
         return None, f"names several options: {named}"
-    return None, f"names no option: {text.strip()[:60]!r}" if text.strip() else "is empty"
+    return (None, f"denies an option: {named}") if is_denied else (found[0], None)
+
+
+def _plain(text: str) -> str:
+    """Fold what never tells two options apart but for their case."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = re.sub(r"\s+", " ", text.replace("−", "-").replace("\N{FRACTION SLASH}", "/")).strip()
+    return re.sub(r"(?<=\d) ?/ ?(?=\d)", "/", re.sub(r"(?<=\d) %", "%", text))
+
+
+def _in_prose(text: str, options: Sequence[Any]) -> tuple[list[Any], bool]:
+    """Find the options that a text names as whole words, and whether it denies one of them."""
+    names = [fold(label(option)) for option in options]
+    longest_first = sorted({name for name in names if len(name) > 1}, key=len, reverse=True)
+    if not longest_first:
+        return [], False
+    pattern = f"{_BEGIN}(?=({'|'.join(map(re.escape, longest_first))}){_END})"
+    found, is_denied, end = set(), False, 0
+    for match in re.finditer(pattern, text):
+        if match.end(1) > end:  # else it lies inside the one before
+            found.add(match[1])
+            end = match.end(1)
+            before = text[max(match.start() - _REACH, 0) : match.start()]
+            is_denied = is_denied or _NEGATED.search(before) is not None
+    return [o for o, name in zip(options, names, strict=True) if name in found], is_denied
 
 
 @dataclass(frozen=True)
@@ -113,6 +156,7 @@ def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
     if isinstance(reply, str):
         option, why = match_option(reply, options)
         return Reading(option, unreadable=why)
-    if any(label(reply) == label(option) for option in options):
-        return Reading(reply)
+    for option in options:
+        if label(reply) == label(option):
+            return Reading(option)
     return Reading(unreadable=f"is not an option: {label(reply)[:60]}")

@@ -1,7 +1,6 @@
 """Counting ballots by label."""
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,15 +10,16 @@ from langgraph_parallel.aggregators.types import Ballot
 def label(value: Any) -> str:
     """Name a ballot's value, so that equal values are counted together.
 
-    Text stays as it is; everything else becomes JSON with sorted keys.
+    Text stays as it is; everything else becomes JSON with sorted keys and whole numbers as such.
 
     Example:
-        >>> label("safe"), label(True), label({"b": 1, "a": 2})
+        >>> label("safe"), label(True), label({"b": 1.0, "a": 2})
         ('safe', 'true', '{"a": 2, "b": 1}')
     """
     if isinstance(value, str):
         return value
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    data = json.loads(json.dumps(value), parse_float=_number)
+    return json.dumps(data, sort_keys=True, ensure_ascii=False)
 
 
 def count(ballots: Iterable[Ballot]) -> dict[str, int]:
@@ -61,4 +61,13 @@ def posterior(first: int, second: int) -> float:
         (0.5, 0.9375)
     """
     total = first + second + 1
-    return float(sum(math.comb(total, i) for i in range(first + 1)) / 2**total)
+    ways = chosen = 1  # sums of and single binomial coefficients
+    for i in range(first):
+        chosen = chosen * (total - i) // (i + 1)
+        ways += chosen
+    return float(ways / 2**total)
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    return int(number) if number.is_integer() else number

@@ -5,6 +5,7 @@ promise: the order of arrival never matters, only the ballots' index; unreadable
 among the ballots; no ballots give no decision.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -14,6 +15,8 @@ from langgraph_parallel.errors import SetupError
 
 Tie = Literal["first", "undecided"]
 """What a tie gives: the label whose first ballot has the lowest index, or no decision."""
+
+_ROUNDING = 1e-9  # 0.28 of 25 is 7 ballots, though 0.28 * 25 > 7 in floating point
 
 
 def plurality(*, tie: Tie = "first") -> Rule:
@@ -91,7 +94,8 @@ def at_least(k: float, flag: Any = True, otherwise: Any = False) -> Rule:
         False
     """
     share = isinstance(k, float)
-    if isinstance(k, bool) or not (0 < k <= 1 if share else k >= 1):
+    is_number = isinstance(k, (int, float)) and not isinstance(k, bool)
+    if not is_number or not (0 < k <= 1 if share else k >= 1):
         raise SetupError(
             f"at_least({k!r}) cannot be reached or means nothing. Give a number of ballots from 1 "
             "up (int), or a share of the panel above 0 and up to 1.0 (float)."
@@ -99,7 +103,7 @@ def at_least(k: float, flag: Any = True, otherwise: Any = False) -> Rule:
 
     def rule(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
         whole = len(ballots) if size is None else size
-        needed = k * whole if share else k
+        needed = max(math.ceil(k * whole - _ROUNDING), 1) if share else k
         flags = count(ballots).get(label(flag), 0)
         if not ballots:
             return UNDECIDED
@@ -109,6 +113,7 @@ def at_least(k: float, flag: Any = True, otherwise: Any = False) -> Rule:
         return Decision(otherwise) if flags + missing < needed else UNDECIDED
 
     rule.needs = 1 if share else k  # type: ignore[attr-defined]
+    rule.labels = (flag, otherwise)  # type: ignore[attr-defined]
     return rule
 
 
@@ -177,6 +182,8 @@ def _leaders(ballots: Sequence[Ballot]) -> list[Any]:
     counts = count(ballots)
     if not counts:
         return []
-    values = {label(b.value): b.value for b in ballots}
+    values: dict[str, Any] = {}
+    for ballot in sorted(ballots, key=lambda ballot: ballot.index):
+        values.setdefault(label(ballot.value), ballot.value)
     most = max(counts.values())
     return [values[name] for name, votes in counts.items() if votes == most]

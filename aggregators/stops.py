@@ -13,7 +13,7 @@ from langgraph_parallel.aggregators.rules import plurality
 from langgraph_parallel.aggregators.types import Ballot, Rule, Stop
 from langgraph_parallel.errors import SetupError
 
-_UNSEEN = "\0unseen"
+_UNSEEN, _NEW = "\0unseen", "\0new"  # two labels that no ballot has
 
 
 def fixed(votes: int) -> Stop:
@@ -66,12 +66,13 @@ def ahead_by(k: int) -> Stop:
 def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | None = None) -> Stop:
     """Stop when the ballots that are still to come cannot change the decision.
 
-    It tries the extremes: all of them for one label (each known one, each option, one unseen), or
-    none of them readable. For a rule in which more votes for a label never harm it, no mixture
-    can do what these cannot.
+    It tries the extremes: all of them for one label (each known one, each option or label of the
+    rule, one unseen), or none of them readable. For a rule in which more votes for a label never
+    harm it, no mixture can do what these cannot. While there is no decision, it goes on.
 
     Args:
-        rule: The rule that decides; plurality when left out.
+        rule: The rule that decides; plurality when left out. A rule of your own that treats one
+            label unlike the others names it in an attribute `labels`, or is given with options.
         options: The closed list of labels, if there is one.
         size: The size of the panel, as the rule gets it.
 
@@ -80,23 +81,23 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
         (True, False)
     """
     decide = rule or plurality()
-    values = {label(option): option for option in options}
+    known = [*options] or [*getattr(decide, "labels", ())]
+    values = {label(value): value for value in known}
 
     def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
         cast = [values.get(name, name) for name, votes in counts.items() for _ in range(votes)]
         rest = max(cap - n, 0)
-        rivals = [*options] or [*counts, _UNSEEN]
+        rivals = known if options else [*counts, *known, _UNSEEN]
         futures = [cast, *([*cast, *[rival] * rest] for rival in rivals)]
         decisions = [decide(_ballots(future), size) for future in futures]
-        first = decisions[0]
+        winner = label(decisions[0].value)
         # A tie is broken by the ballots' index, which counts do not tell: so it is not settled.
-        return (
-            all(d.decided and not d.tied and d.value == first.value for d in decisions)
-            if rest
-            else True
+        return not rest or all(
+            d.decided and not d.tied and label(d.value) == winner for d in decisions
         )
 
     stop.any_order = True  # type: ignore[attr-defined]
+    stop.labels = tuple(values)  # type: ignore[attr-defined]
     return stop
 
 
@@ -148,7 +149,8 @@ def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
     agreement is the shortest way to the stop, as it is for all stops here.
 
     Args:
-        stop: The stop.
+        stop: The stop. One of your own that treats a label unlike the others names it in an
+            attribute `labels`.
         counts: Votes per label so far.
         n: Readable ballots so far.
         cap: Readable ballots at which voting stops anyway.
@@ -163,7 +165,7 @@ def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
     if n >= cap or stop(counts, n, cap):
         return 0
     best = cap - n
-    for rival in [*counts, _UNSEEN]:
+    for rival in dict.fromkeys([*counts, *getattr(stop, "labels", ()), _NEW]):
         for more in range(1, best):
             if stop({**counts, rival: counts.get(rival, 0) + more}, n + more, cap):
                 best = more

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from langgraph_parallel.aggregators.rules import all_votes, any_vote
-from langgraph_parallel.aggregators.types import Ballot, Rule
+from langgraph_parallel.aggregators.types import Ballot, Decision, Rule
 from langgraph_parallel.errors import SetupError
 
 Verdict = Literal["passed", "blocked", "failed", "timed_out"]
 """What the guards made of the input; all but `passed` deny. `failed` and `timed_out` say that
-no guard objected but one that had to speak could not."""
+no guard had objected when one that had to speak could not."""
 
 Finding = Literal["passed", "tripped", "failed", "timed_out"]
 """What one guard found, or how it failed to find anything."""
@@ -53,29 +53,34 @@ class VerdictPolicy:
         return finding == "tripped"
 
     def verdict(self, findings: Sequence[Finding | None]) -> Verdict | None:
-        """Decide as soon as no guard that is still at work can change the outcome.
+        """Decide as soon as no guard that is still at work can change a pass or a denial.
 
         Args:
             findings: One per guard in configured order; `None` where it is still at work.
 
         Returns:
             The verdict, or `None` while it is open. A denial names a real trip first, then the
-            first failure in configured order.
+            first failure in configured order, of what is known by then. Guards from which the
+            rule makes no decision have `failed`.
         """
-        ballots = [
-            Ballot(self.trips(finding), index=index)
-            for index, finding in enumerate(findings)
-            if finding is not None
-        ]
-        decision = self.rule(ballots, len(findings))
-        if not decision.decided:
+        # All open guards pass, or all trip: for a rule in which more trips never turn a denial into
+        # a pass, no mixture can do what neither can.
+        lenient, strict = (self._decide(findings, is_open_trip) for is_open_trip in (False, True))
+        if not (lenient.decided and strict.decided):
+            return None if None in findings else "failed"
+        if bool(lenient.value) != bool(strict.value):
             return None
-        if not decision.value:
+        if not lenient.value:
             return "passed"
         denials = [f for f in findings if f is not None and self.trips(f)]
         if "tripped" in denials:
             return "blocked"
-        return "failed" if denials[0] == "failed" else "timed_out"
+        return "timed_out" if denials[:1] == ["timed_out"] else "failed"
+
+    def _decide(self, findings: Sequence[Finding | None], is_open_trip: bool) -> Decision:
+        trips = [is_open_trip if found is None else self.trips(found) for found in findings]
+        ballots = [Ballot(is_trip, index=index) for index, is_trip in enumerate(trips)]
+        return self.rule(ballots, len(findings))
 
 
 def verdict_rule(rule: str | Rule) -> Rule:

@@ -11,6 +11,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import All, Checkpointer
 from typing_extensions import TypedDict
 
+from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch
 from langgraph_parallel.nodes.limits import NODE_POOL
 from langgraph_parallel.nodes.models import ModelLike, check_model
@@ -37,9 +38,11 @@ def check_models(model: ModelLike, branches: Sequence[Branch]) -> None:
         branches: The branches that are known by now.
 
     Raises:
-        SetupError: A model is of no known kind.
+        SetupError: A model is of no known kind, or a single branch was given instead of a list.
         ModelUnavailableError: A model cannot be used on this machine.
     """
+    if isinstance(branches, Branch):
+        raise SetupError(f"{branches!r} is a single branch. Give a list of them.")
     for used in [model, *(branch.model for branch in branches if isinstance(branch, Branch))]:
         check_model(used)
 

@@ -11,6 +11,7 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from langgraph_parallel.nodes.branch import Status
+from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.explain import is_transient
 
 
@@ -59,14 +60,14 @@ async def attempt(
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
         timed_out = deadline.done() and not call.done()
-        for future in waits:
-            future.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        await end(waits)
         outcome.ended = time.time()
     if timed_out:
         outcome.status, outcome.error = "timeout", f"No result within {timeout:g} seconds."
     elif call.cancelled():
-        outcome.status, outcome.error = "cancelled", "No longer needed."
+        is_settled = settled is not None and settled.is_set()
+        outcome.status = "cancelled" if is_settled else "error"
+        outcome.error = "No longer needed." if is_settled else "The call was cancelled from within."
     elif isinstance(error := call.exception(), GraphBubbleUp) or (
         error is not None and not isinstance(error, Exception)
     ):
@@ -103,7 +104,10 @@ async def _call(
             ):
                 with trial:
                     outcome.attempts += 1
-                    return await work()
+                    try:
+                        return await work()
+                    except SystemExit as error:  # would end the event loop
+                        raise RuntimeError(f"It called sys.exit({error.code!r}).") from error
         finally:
             if timer is not None:
                 timer.cancel()

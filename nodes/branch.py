@@ -77,7 +77,7 @@ class Branch:
                 or an option is out of its range.
         """
         kind = type(self).__name__
-        if not re.fullmatch(r"[^\s:|{}<>][^:|{}<>]*", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[^\s:|{}<>][^:|{}<>]*", self.name):
             raise SetupError(
                 f"{kind} name {self.name!r} cannot be a node's name. Give a name without any of "
                 ": | { } < >, as in 'security'."
@@ -87,6 +87,11 @@ class Branch:
             raise SetupError(
                 f"{kind} {self.name!r} has {has} of `prompt` and `run`. Give a prompt for a model, "
                 "or a run: a Runnable, a function or a compiled graph."
+            )
+        if self.prompt is not None and not isinstance(self.prompt, str):
+            raise SetupError(
+                f"{kind} {self.name!r} has a prompt of type {type(self.prompt).__name__}. Give "
+                "text, or a run= instead."
             )
         if self.prompt is not None and not self.prompt.strip():
             raise SetupError(f"{kind} {self.name!r} has an empty prompt. Say what it should do.")
@@ -111,6 +116,16 @@ class Branch:
                 f"{kind} {self.name!r} has timeout={self.timeout}. Give seconds above 0, or None "
                 "for no limit."
             )
+
+
+def check_retries(retries: int) -> None:
+    """Check the number of retries.
+
+    Raises:
+        SetupError: It is below 0.
+    """
+    if retries < 0:
+        raise SetupError(f"retries={retries} would never try. Give a number from 0 up.")
 
 
 def check_names(kind: str, names: Sequence[str], reserved: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
 from pydantic import BaseModel
@@ -64,6 +65,7 @@ async def run(
         return from_graph(target, await target.ainvoke(to_graph(target, value), config))
     if isinstance(target, Runnable):
         return await target.ainvoke(value, config)
+    var_child_runnable_config.set(config)  # for calls that the function makes without a config
     extra = wanted(target, {"config": config, "runtime": runtime, **named})
     if is_async(target):
         return await target(value, **extra)

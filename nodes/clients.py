@@ -132,6 +132,8 @@ def openai_model(name: str) -> Made:
         http_async_client=client,
         max_retries=0,
         stream_usage=True,
+        # Before Python 3.12 its wait can swallow the cancellation that should end a stream.
+        stream_chunk_timeout=None,
     )
     return Made(model, client)
 

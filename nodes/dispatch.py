@@ -53,6 +53,10 @@ class Live:
         """What finished branches found, by index."""
         self.branches: Any = None
         """Branches that only this dispatch has: those of a dynamic fan-out."""
+        self.all_begun = asyncio.Event()
+        """Set when every guard has its place, or none is needed any more."""
+        self.begun: set[int] = set()
+        """Guards that have had their place, by index."""
         self.run_limit = None if limit is None else asyncio.Semaphore(limit)
         self._working = 0
         self._used = time.monotonic()

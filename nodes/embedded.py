@@ -48,6 +48,10 @@ params.n_ctx = int(slots) * int(context)
 params.ctx_shift = False
 params.cache_ram_mib = 512
 params.n_threads_http = 64
+# Workers wait for one another in busy loops: with one on each core, any other load stalls them.
+for cpu in (params.cpuparams, params.cpuparams_batch):
+    cpu.n_threads = max(1, os.cpu_count() - 1)
+    cpu.poll = 0
 params.cors_origins = ""
 params.ui = False
 params.verbosity = -1

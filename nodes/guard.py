@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure, VerdictPolicy, verdict_rule
 from langgraph_parallel.errors import SetupError
-from langgraph_parallel.nodes.branch import Branch
+from langgraph_parallel.nodes.branch import Branch, check_retries
 from langgraph_parallel.nodes.models import ModelLike
 
 RESPOND = "respond"
@@ -68,6 +68,7 @@ class GuardrailSpec:
         Raises:
             SetupError: An option is unknown or out of its range.
         """
+        check_retries(self.retries)
         for guard in self.guards:
             if not isinstance(guard, Guard):
                 raise SetupError(f"{guard!r} is not a guard. Give Guard('name', 'prompt').")

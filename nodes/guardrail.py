@@ -87,6 +87,10 @@ class GuardrailNodes:
         live = find_live(parcel["dispatch"])
 
         async def work(config: RunnableConfig) -> dict[str, Any]:
+            if live:
+                live.begun.add(task["index"])
+                if len(live.begun) == len(spec.guards):
+                    live.all_begun.set()
             if task["prompt"] is None:
                 output = await run(guard.run, task["input"], config, runtime)
                 return _finding(plain(output), guard)
@@ -94,21 +98,27 @@ class GuardrailNodes:
             model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
             return _finding(await _ask_guard(model, task, guard, config), guard)
 
-        result = await run_branch(
-            task,
-            work,
-            dispatch=parcel["dispatch"],
-            live=live,
-            config=config,
-            runtime=runtime,
-            limiter=self.limiter,
-            retries=spec.retries,
-            timeout=guard.timeout,
-            settled=live.settled if live else None,
-        )
-        if live:
-            live.outcomes[task["index"]] = finding(result)
-            _act_on_verdict(spec, live)
+        try:
+            result = await run_branch(
+                task,
+                work,
+                dispatch=parcel["dispatch"],
+                live=live,
+                config=config,
+                runtime=runtime,
+                limiter=self.limiter,
+                retries=spec.retries,
+                timeout=guard.timeout,
+                settled=live.settled if live else None,
+            )
+            if live:
+                live.outcomes[task["index"]] = finding(result)
+                _act_on_verdict(spec, live)
+        except BaseException:  # such as an interrupt: there is no verdict to wait for in this run
+            if live:
+                live.denied.set()
+                close_dispatch(parcel["dispatch"])
+            raise
         return {RESULTS: [result]}
 
     async def respond(
@@ -150,7 +160,9 @@ class GuardrailNodes:
             limiter=self.limiter,
             retries=spec.retries,
             timeout=spec.timeout,
-            settled=live.denied if live else None,
+            settled=live.denied if live and not is_passed else None,
+            # Else it could take the place of a guard, whose verdict it waits for.
+            after=live.all_begun if live and not is_passed else None,
             meter=meter,
         )
         if message_ids:
@@ -171,7 +183,8 @@ class GuardrailNodes:
         guards = [result for result in results if result["index"] < len(spec.guards)]
         answer = next((result for result in results if result["index"] == len(spec.guards)), None)
         verdict = spec.policy.verdict([finding(result) for result in guards]) or "failed"
-        if verdict == "passed" and answer is None:
+        is_put_off = answer is None or answer["status"] == "cancelled"
+        if verdict == "passed" and is_put_off:
             return {NEXT: {**dispatch, "passed": True}}
         close_dispatch(dispatch)
         report = {**make_report("guardrail", dispatch, results), **_guard_report(spec, results)}
@@ -246,6 +259,7 @@ def _act_on_verdict(spec: GuardrailSpec, live: Live) -> None:
         return
     (live.released if verdict == "passed" else live.denied).set()
     live.settled.set()
+    live.all_begun.set()
 
 
 def _finding(output: Any, guard: Guard) -> dict[str, Any]:

@@ -7,7 +7,7 @@ chat model that only passes them on: so LangGraph's `messages` stream shows them
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -21,11 +21,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.log_stream import LogStreamCallbackHandler
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
 from pydantic import PrivateAttr
 
-from langgraph_parallel.nodes.calls import from_graph, plain, run, to_graph
+from langgraph_parallel.nodes.calls import from_graph, plain, run, to_graph, wanted
+from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.meter import PASSED_ON, Meter
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
 from langgraph_parallel.nodes.threads import in_thread
@@ -53,9 +55,7 @@ class Answer:
         try:
             yield
         finally:
-            writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+            await end([writer])
 
     async def _read(self, source: AsyncIterator[Any]) -> None:
         # The answer's own calls belong to no node: their tokens must not reach the graph's streams.
@@ -112,7 +112,7 @@ class Answer:
         finally:
             for wait in waits:
                 wait.cancel()
-        if self.error is not None and not released.is_set():
+        if self.error is not None:  # nothing has left yet: a retry repeats nothing
             raise self.error
 
 
@@ -185,7 +185,12 @@ def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
     """Make a config with which the answer's calls reach tracers and meters, but no stream."""
     callbacks = config.get("callbacks")
     handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
-    silent = [handler for handler in handlers if isinstance(handler, (BaseTracer, Meter))]
+    silent = [
+        handler
+        for handler in handlers
+        if isinstance(handler, (BaseTracer, Meter))
+        and not isinstance(handler, LogStreamCallbackHandler)  # a tracer that is a stream
+    ]
     own = config.get("configurable", {})
     return RunnableConfig(
         callbacks=[*silent, meter],
@@ -208,15 +213,19 @@ async def stream_of(
     Yields:
         Pieces (text or message chunks), at last a `Whole` if the answer is more than its pieces.
     """
+    runtime = runtime.override(stream_writer=_write_nothing)
     if isinstance(target, Pregel):
-        pieces = _stream_of_graph(target, value, config)
+        pieces = _stream_of_graph(target, value, config, runtime)
     elif isinstance(target, Runnable):
         is_model = isinstance(target, BaseChatModel) and not is_conversation(value)
         pieces = target.astream(input_text(value) if is_model else value, config)
-    elif inspect.isasyncgenfunction(target):
-        pieces = target(value)
-    elif inspect.isgeneratorfunction(target):
-        pieces = _each(await in_thread(lambda: list(target(value))))
+    elif inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+        var_child_runnable_config.set(config)  # for calls that it makes without a config
+        extra = wanted(target, {"config": config, "runtime": runtime})
+        if inspect.isasyncgenfunction(target):
+            pieces = target(value, **extra)
+        else:
+            pieces = _each(await in_thread(lambda: list(target(value, **extra))))
     else:
         pieces = _each([Whole(await run(target, value, config, runtime))])
     async with aclosing(pieces):  # type: ignore[type-var]
@@ -225,16 +234,33 @@ async def stream_of(
 
 
 async def _stream_of_graph(
-    graph: Pregel[Any, Any, Any, Any], value: Any, config: RunnableConfig
+    graph: Pregel[Any, Any, Any, Any],
+    value: Any,
+    config: RunnableConfig,
+    runtime: Runtime[Any],
 ) -> AsyncIterator[Any]:
     state: Any = None
-    stream = graph.astream(to_graph(graph, value), config, stream_mode=["messages", "values"])
+    stream = graph.astream(
+        to_graph(graph, value),
+        config,
+        context=runtime.context,
+        stream_mode=["messages", "values"],
+    )
     async for mode, item in stream:
         if mode == "values":
             state = item
+            if isinstance(item, dict) and "__interrupt__" in item:
+                raise RuntimeError(
+                    "The response paused for an interrupt, which cannot be answered inside a "
+                    "guardrail. Put the node that interrupts behind the guardrail."
+                )
         elif isinstance(item, tuple) and isinstance(item[0], AIMessageChunk):
             yield item[0]
     yield Whole(from_graph(graph, state))
+
+
+def _write_nothing(event: Any) -> None:
+    """Stand in for the stream writer: what the answer writes must not show before the verdict."""
 
 
 async def _each(pieces: Iterable[Any]) -> AsyncIterator[Any]:

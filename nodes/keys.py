@@ -79,7 +79,7 @@ class Keys:
         """Take the input out of the state; a conversation as role-and-content dicts.
 
         Raises:
-            SetupError: The key is missing.
+            SetupError: The key is missing, or the conversation is empty.
         """
         if self.input not in state or state[self.input] is None:
             raise SetupError(
@@ -87,7 +87,11 @@ class Keys:
                 f"the graph with {{{self.input!r}: ...}}, or build it with another input_key."
             )
         value = state[self.input]
-        return convert_to_openai_messages(value) if self.input == "messages" else value
+        if self.input != "messages":
+            return value
+        if not value:
+            raise SetupError("The conversation is empty. Give at least one message.")
+        return convert_to_openai_messages(value)
 
     def write(self, output: Any, message_id: str | None = None) -> dict[str, Any]:
         """Give the state update with the answer.

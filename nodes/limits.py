@@ -24,7 +24,7 @@ class Limiter:
     """Bounds calls in flight, per event loop, first come first served."""
 
     def __init__(self, max_concurrency: int) -> None:
-        if isinstance(max_concurrency, bool) or max_concurrency < 1:
+        if type(max_concurrency) is not int or max_concurrency < 1:
             raise SetupError(
                 f"max_concurrency={max_concurrency!r} lets no call through. Give a whole number "
                 "from 1 up."
@@ -34,12 +34,17 @@ class Limiter:
         self._semaphores: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
     @asynccontextmanager
-    async def place(self, run_limit: asyncio.Semaphore | None = None) -> AsyncIterator[None]:
+    async def place(
+        self, run_limit: asyncio.Semaphore | None = None, after: asyncio.Event | None = None
+    ) -> AsyncIterator[None]:
         """Wait for a free place, and hold it.
 
         Args:
             run_limit: A further bound, of this run alone.
+            after: An event to wait for first.
         """
+        if after is not None:
+            await after.wait()
         async with run_limit or _unbounded(), self._semaphore():
             yield
 

@@ -5,8 +5,11 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, set_config_context
+from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime, get_runtime
 
+from langgraph_parallel.nodes.dispatch import close_dispatch
+from langgraph_parallel.nodes.keys import DISPATCH
 from langgraph_parallel.nodes.loop import run_sync
 
 Action = Callable[[Any, RunnableConfig, Runtime[Any]], Awaitable[Any]]
@@ -34,4 +37,11 @@ class Node(Runnable[Any, Any]):
         with set_config_context(config) as context:
             # A lambda, as type checkers do not see that the argument has a default.
             runtime: Runtime[Any] = context.run(lambda: get_runtime())  # noqa: PLW0108
-        return await self.action(input, config, runtime)
+        try:
+            return await self.action(input, config, runtime)
+        except GraphBubbleUp:  # the run pauses, and goes on with what it has
+            raise
+        except BaseException:
+            if dispatch := input.get(DISPATCH) or input.get("dispatch"):
+                close_dispatch(dispatch)
+            raise

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
@@ -51,6 +52,7 @@ async def run_branch(
     retries: int,
     timeout: float | None,
     settled: asyncio.Event | None = None,
+    after: asyncio.Event | None = None,
     meter: Meter | None = None,
 ) -> BranchResult:
     """Run the work of a branch; whatever comes of it is in the result.
@@ -66,6 +68,7 @@ async def run_branch(
         retries: Further tries after an error with which a retry can help.
         timeout: Seconds that the work may take.
         settled: Ends the work early.
+        after: What the work waits for before it takes a place.
         meter: Counts the calls, where the work does not make them with the config it gets.
     """
     meter = meter or Meter()
@@ -75,10 +78,11 @@ async def run_branch(
         runtime.stream_writer(_event("branch_started", task, dispatch))
         return await work(calls)
 
-    place = limiter.place(live.run_limit if live else None)
-    outcome = await attempt(
-        tell_and_work, place=place, retries=retries, timeout=timeout, settled=settled
-    )
+    place = limiter.place(live.run_limit if live else None, after)
+    with live.working() if live else nullcontext():
+        outcome = await attempt(
+            tell_and_work, place=place, retries=retries, timeout=timeout, settled=settled
+        )
     result = _result(task, dispatch, outcome, meter)
     runtime.stream_writer(
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.errors import SetupError
-from langgraph_parallel.nodes.branch import Branch, check_names
+from langgraph_parallel.nodes.branch import Branch, check_names, check_retries
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.prompts import check_independent
 
@@ -46,10 +46,17 @@ class SectioningSpec:
         Raises:
             SetupError: See `check_sections`; or `min_success` cannot be reached.
         """
+        check_retries(self.retries)
+        if not callable(self.aggregate):
+            raise SetupError(
+                f"aggregate={self.aggregate!r} cannot be called. Give a name or a function."
+            )
+        if self.min_success is not None and self.min_success < 0:
+            raise SetupError(f"min_success={self.min_success} means nothing. Give 0 or more.")
         if not callable(self.sections):
             check_sections(self.sections)
             count = len(self.sections)
-            if self.min_success is not None and not 0 <= self.min_success <= count:
+            if self.min_success is not None and self.min_success > count:
                 raise SetupError(
                     f"min_success={self.min_success} cannot hold for {count} sections. Give a "
                     f"number from 0 to {count}, or None: then each required section must succeed."

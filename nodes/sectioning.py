@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
@@ -15,13 +16,13 @@ from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
-from langgraph_parallel.nodes.calls import ask, is_async, plain, run, wanted
+from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
 from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
-from langgraph_parallel.nodes.models import get_model, model_id
+from langgraph_parallel.nodes.models import ModelLike, get_model, model_id
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, child_config, run_branch
@@ -64,8 +65,8 @@ class SectioningNodes:
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
         """Open a dispatch."""
-        dispatch = new_dispatch(run_limit(config))
         sections = await self._sections(self.keys.read(state), runtime)
+        dispatch = new_dispatch(run_limit(config))
         if live := find_live(dispatch):
             live.branches = sections
         return {DISPATCH: dispatch}
@@ -88,7 +89,8 @@ class SectioningNodes:
         parcels = []
         for at in range(0, len(tasks), size):
             parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
-            if not all(_is_plain(section) for section in sections[at : at + size]):
+            model = self._spec(runtime).model
+            if not all(_is_plain(section, model) for section in sections[at : at + size]):
                 parcel["input"] = value
             parcels.append(parcel)
         return [Send(SECTION, parcel) for parcel in parcels]
@@ -219,13 +221,16 @@ class SectioningNodes:
         config: RunnableConfig,
         runtime: Runtime[Any],
     ) -> Any:
+        config = user_config(config)
+        var_child_runnable_config.set(config)  # for calls that the function makes without a config
         offers: dict[str, Any] = {"config": config, "runtime": runtime, "input": value}
         if "model" in wanted(spec.aggregate, {"model": None}):
             offers["model"] = await get_model(spec.model)
         extra = wanted(spec.aggregate, offers)
         if is_async(spec.aggregate):
             return await spec.aggregate(results, **extra)
-        return await in_thread(spec.aggregate, results, **extra)
+        made = await in_thread(spec.aggregate, results, **extra)
+        return await made if isinstance(made, Awaitable) else made
 
     def _check_failures(
         self,
@@ -236,14 +241,17 @@ class SectioningNodes:
     ) -> None:
         """Raise if too much failed for an answer."""
         bad = [r for r in results if r["status"] != "ok"]
+        good = len(results) - len(bad)
         if spec.min_success is None:
             fatal = [r for r in bad if sections[r["index"]].required]
+            if not fatal:
+                return
             what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
         else:
-            fatal = bad if len(results) - len(bad) < spec.min_success else []
-            what = f"{len(results) - len(bad)} of the {spec.min_success} sections needed succeeded"
-        if not fatal:
-            return
+            if good >= spec.min_success:
+                return
+            fatal = bad
+            what = f"{good} of the {spec.min_success} sections needed succeeded"
         reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal)
         raise BranchFailedError(
             f"{what}. {reasons} Set required=False or min_success to go on without a section.",
@@ -251,10 +259,7 @@ class SectioningNodes:
         )
 
 
-def _is_plain(section: Section) -> bool:
+def _is_plain(section: Section, model: ModelLike) -> bool:
     """Say whether a section is plain data, so that its task says all that it needs."""
-    return (
-        section.run is None
-        and section.schema is None
-        and not isinstance(section.model, BaseChatModel)
-    )
+    chosen = section.model if section.model is not None else model
+    return section.run is None and section.schema is None and not isinstance(chosen, BaseChatModel)

@@ -12,7 +12,7 @@ from langgraph_parallel.aggregators.rules import rule_named
 from langgraph_parallel.aggregators.stops import stop_named
 from langgraph_parallel.aggregators.types import Rule, Stop
 from langgraph_parallel.errors import SetupError
-from langgraph_parallel.nodes.branch import Branch
+from langgraph_parallel.nodes.branch import Branch, check_retries
 from langgraph_parallel.nodes.models import ModelLike
 
 SAMPLED_MAX_VOTES = 15
@@ -70,7 +70,13 @@ class VotingSpec:
                 raise SetupError(f"{voter!r} is not a voter. Give Voter('name', 'prompt').")
         if not self.voters:
             raise SetupError("No voters were given. Give at least one Voter('name', 'prompt').")
+        check_retries(self.retries)
         self._check_options()
+        for option, function in (("rule", self.decide), ("stop", self.enough)):
+            if not callable(function):
+                raise SetupError(
+                    f"{option}={function!r} cannot be called. Give a name or a function of yours."
+                )
         self._check_caps()
         for option, value, allowed in (
             ("rounds", self.rounds, get_args(Rounds)),
@@ -110,7 +116,7 @@ class VotingSpec:
             )
         if not self.enough({"unanimous": self.votes}, self.votes, self.votes):
             raise SetupError(
-                f"max_votes={self.votes} is below what the stop {self.stop!r} needs: even "
+                f"max_votes={self.votes} is below what the stop {self._stop!r} needs: even "
                 f"{self.votes} votes that all agree do not satisfy it. Raise max_votes or ask less "
                 "of the stop."
             )
@@ -135,23 +141,35 @@ class VotingSpec:
     @property
     def votes(self) -> int:
         """Readable ballots at most."""
-        return self.max_votes or (len(self.voters) if self.is_panel else SAMPLED_MAX_VOTES)
+        if self.max_votes is not None:
+            return self.max_votes
+        return len(self.voters) if self.is_panel else SAMPLED_MAX_VOTES
 
     @property
     def calls(self) -> int:
         """Calls at most; a sampled voter is asked again for unreadable ballots."""
-        return self.max_calls or self.votes * (1 if self.is_panel else CALLS_PER_VOTE)
+        if self.max_calls is not None:
+            return self.max_calls
+        return self.votes * (1 if self.is_panel else CALLS_PER_VOTE)
 
     @cached_property
     def decide(self) -> Rule:
         """The rule."""
+        if self.rule is not None and not isinstance(self.rule, str):
+            return self.rule
         rule = self.rule or ("majority" if self.is_panel else "plurality")
-        return rule_named(rule, self.labels or ()) if isinstance(rule, str) else rule
+        return rule_named(rule, self.labels or ())
+
+    @property
+    def _stop(self) -> str | Stop:
+        if self.stop is not None:
+            return self.stop
+        return "settled" if self.is_panel else "ahead_by_3"
 
     @cached_property
     def enough(self) -> Stop:
         """The stop."""
-        stop = self.stop or ("settled" if self.is_panel else "ahead_by_3")
+        stop = self._stop
         if not isinstance(stop, str):
             return stop
         return stop_named(stop, self.decide, self.labels or (), self.size)

@@ -124,7 +124,7 @@ class StubServer(RequestLog):
         app.router.add_post("/v1/chat/completions", self._handle)
         app.router.add_get("/v1/models", self._list_models)
         runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
         await runner.setup()
         try:

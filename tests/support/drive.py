@@ -1,0 +1,123 @@
+"""Ways to run a graph, and to look at what came out of it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeAlias, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+
+T = TypeVar("T")
+
+Graph: TypeAlias = CompiledStateGraph[Any, Any, Any, Any]
+
+MODES = ("invoke", "ainvoke", "stream", "astream", "batch", "abatch")
+"""All ways to run a graph; `run` knows them."""
+
+STREAMS = ("stream", "astream")
+"""The ways that show what happens on the way; `events` knows them."""
+
+_TIMES = {"seconds", "started", "seconds_saved", "dispatch"}
+
+
+def run(
+    graph: Graph, value: Any, mode: str = "invoke", config: RunnableConfig | None = None
+) -> dict[str, Any]:
+    """Run a graph in one of the modes and give its output state."""
+    if mode == "invoke":
+        return dict(graph.invoke(value, config))
+    if mode == "ainvoke":
+        return dict(asyncio.run(graph.ainvoke(value, config)))
+    if mode in STREAMS:
+        return dict(events(graph, value, mode, "values", config)[-1])
+    if mode == "batch":
+        states = graph.batch([value, value], config)
+    else:
+        states = asyncio.run(graph.abatch([value, value], config))
+    assert timeless(states[0]) == timeless(states[1])
+    return dict(states[0])
+
+
+def events(
+    graph: Graph,
+    value: Any,
+    mode: str,
+    stream_mode: Any,
+    config: RunnableConfig | None = None,
+    **options: Any,
+) -> list[Any]:
+    """Stream a graph to its end and give everything that came."""
+    if mode == "stream":
+        return list(graph.stream(value, config, stream_mode=stream_mode, **options))
+    return asyncio.run(collect(graph.astream(value, config, stream_mode=stream_mode, **options)))
+
+
+async def collect(stream: AsyncIterator[T]) -> list[T]:
+    """Read a stream to its end."""
+    return [item async for item in stream]
+
+
+def timeless(state: Any) -> Any:
+    """Take out of a state what differs from run to run: times and ids."""
+    if isinstance(state, dict):
+        return {key: timeless(part) for key, part in state.items() if key not in _TIMES}
+    return [timeless(part) for part in state] if isinstance(state, list) else state
+
+
+def tokens(stream: list[Any]) -> list[str]:
+    """Give the texts of a `messages` stream."""
+    return [message.text for message, _ in stream if message.text]
+
+
+def statuses(state: dict[str, Any]) -> dict[str, str]:
+    """Give the status of each branch by name."""
+    return {branch["name"]: branch["status"] for branch in state["report"]["branches"]}
+
+
+def in_background(function: Callable[[], T]) -> "Future[T]":
+    """Run a function in a thread of its own."""
+    future: Future[T] = Future()
+
+    def target() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=target, daemon=True).start()
+    return future
+
+
+class Meeting:
+    """A point at which calls wait until a number of them are there at once.
+
+    Plain functions meet in `wait`, async ones in `join`. Who waits in vain gets an error.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._barrier = threading.Barrier(number)
+        self._here = 0
+        self._number = number
+        self._all_here = asyncio.Event()
+
+    def wait(self, *_: Any) -> str:
+        self._barrier.wait(5)
+        return "met"
+
+    async def join(self, *_: Any) -> str:
+        self._here += 1
+        if self._here == self._number:
+            self._all_here.set()
+        await asyncio.wait_for(self._all_here.wait(), 5)
+        return "met"
+
+
+def each(stream: Iterator[T], action: Callable[[T], object]) -> list[T]:
+    """Read a stream and act on each item as it comes."""
+    items = []
+    for item in stream:
+        items.append(item)
+        action(item)
+    return items

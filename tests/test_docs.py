@@ -1,0 +1,62 @@
+"""Every example in the docstrings does what it says."""
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+from textwrap import dedent
+
+import pytest
+
+import langgraph_parallel
+
+MODULES = sorted(
+    [
+        langgraph_parallel.__name__,
+        *(
+            module.name
+            for module in pkgutil.walk_packages(
+                langgraph_parallel.__path__, f"{langgraph_parallel.__name__}."
+            )
+        ),
+    ]
+)
+FENCED = re.compile(r"^( *)```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+def examples(name: str) -> list[doctest.DocTest]:
+    """Find the docstrings of a module, those with no doctests too."""
+    return doctest.DocTestFinder(exclude_empty=False).find(importlib.import_module(name))
+
+
+def test_walk_finds_the_modules_of_every_folder() -> None:
+    for name in ("aggregators.rules", "graphs.voting", "nodes.voting", "errors"):
+        assert f"langgraph_parallel.{name}" in MODULES
+
+
+def test_public_rules_and_stops_have_examples_that_run() -> None:
+    found = [
+        test.name
+        for name in ("rules", "stops", "counting", "ballots", "verdict")
+        for test in examples(f"langgraph_parallel.aggregators.{name}")
+        if test.examples
+    ]
+    for name in ("rules.plurality", "stops.need", "counting.posterior", "ballots.match_option"):
+        assert f"langgraph_parallel.aggregators.{name}" in found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests_pass(name: str) -> None:
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
+    output: list[str] = []
+    for test in examples(name):
+        runner.run(test, out=output.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(output)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_fenced_examples_are_python(name: str) -> None:
+    for test in examples(name):
+        for _, code in FENCED.findall(test.docstring or ""):
+            ast.parse(dedent(code), test.name)
