@@ -26,10 +26,10 @@ from langgraph_parallel.nodes.hold import Answer, Released, source_config, strea
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
-from langgraph_parallel.nodes.models import get_model, model_id
-from langgraph_parallel.nodes.prompts import input_text, render
+from langgraph_parallel.nodes.models import get_model
+from langgraph_parallel.nodes.prompts import input_text, is_conversation, render
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.run import Parcel, Task, run_branch
+from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 
 FAN_OUT, VERDICT = "fan_out", "verdict"
@@ -72,9 +72,13 @@ class GuardrailNodes:
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Dispatch = state[DISPATCH]
-        tasks = [self._task(index, guard, spec, value) for index, guard in enumerate(spec.guards)]
+        default = await default_for([*spec.guards, spec.answer], spec.model)
+        tasks = [
+            make_task(index, guard, default, _guard_input(guard, value))
+            for index, guard in enumerate(spec.guards)
+        ]
         if spec.mode == "parallel":
-            tasks.append(self._answer_task(spec, value))
+            tasks.append(make_task(len(tasks), spec.answer, default, value))
         return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
 
     async def guard(
@@ -207,28 +211,13 @@ class GuardrailNodes:
         passed: Dispatch | None = state.get(NEXT)
         if passed is None:
             return END
-        task = self._answer_task(self._spec(runtime), self.keys.read(state))
+        spec = self._spec(runtime)
+        default = await default_for([spec.answer], spec.model)
+        task = make_task(len(spec.guards), spec.answer, default, self.keys.read(state))
         return [Send(RESPOND, Parcel(dispatch=passed, tasks=[task]))]
 
     def _spec(self, runtime: Runtime[Any]) -> GuardrailSpec:
         return configured(self.spec, self.configure, self.context_schema, runtime)
-
-    def _task(self, index: int, guard: Guard, spec: GuardrailSpec, value: Any) -> Task:
-        model = guard.model if guard.model is not None else spec.model
-        is_prompt = guard.prompt is not None
-        return Task(
-            index=index,
-            name=guard.name,
-            prompt=guard.prompt,
-            model=model_id(model) if is_prompt else None,
-            # A model that is shown a conversation goes on with it; shown as text, it judges it.
-            input=input_text(value) if is_prompt and not isinstance(value, dict) else value,
-        )
-
-    def _answer_task(self, spec: GuardrailSpec, value: Any) -> Task:
-        prompt = spec.answer.prompt
-        model = model_id(spec.model) if prompt is not None else None
-        return Task(index=len(spec.guards), name=RESPOND, prompt=prompt, model=model, input=value)
 
     async def _source(
         self, spec: GuardrailSpec, task: Task, config: RunnableConfig, runtime: Runtime[Any]
@@ -241,6 +230,11 @@ class GuardrailNodes:
             pieces = model.astream(render(task["prompt"], task["input"]), config)
         async for piece in pieces:
             yield piece
+
+
+def _guard_input(guard: Guard, value: Any) -> Any:
+    """Show a model a conversation as text: as messages it would go on with it, not judge it."""
+    return input_text(value) if guard.prompt is not None and is_conversation(value) else value
 
 
 def finding(result: BranchResult) -> Finding | None:

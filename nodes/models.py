@@ -129,6 +129,21 @@ def model_id(model: ModelLike) -> str:
     return f"{kind}:{mask(name)}" if isinstance(name, str) and name else kind
 
 
+async def found_model(model: ModelLike, is_needed: bool) -> ModelLike:
+    """Replace `None` by the name that the environment gives, without blocking the event loop.
+
+    Args:
+        model: A chat model, its name, or `None`.
+        is_needed: Whether anything asks this model; if not, `None` stays.
+
+    Raises:
+        ModelUnavailableError: It is needed, and there is none.
+    """
+    if model is None and is_needed:  # looks for installed packages
+        return await asyncio.to_thread(default_model)
+    return model
+
+
 async def get_model(model: ModelLike) -> BaseChatModel:
     """Get the chat model for the running event loop.
 
@@ -148,7 +163,7 @@ async def get_model(model: ModelLike) -> BaseChatModel:
     """
     if isinstance(model, BaseChatModel):
         return model
-    name = default_model() if model is None else model
+    name = await asyncio.to_thread(default_model) if model is None else model
     here = await loop_models()
     found = here.models.get(_key(name))
     if found is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,11 +13,12 @@ from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, TypedDict
 
 from langgraph_parallel.nodes.attempt import Outcome, attempt
-from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.branch import Branch, BranchResult
 from langgraph_parallel.nodes.dispatch import Dispatch, Live
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.limits import Limiter
 from langgraph_parallel.nodes.meter import Meter
+from langgraph_parallel.nodes.models import ModelLike, found_model, model_id
 
 
 class Task(TypedDict):
@@ -38,6 +39,38 @@ class Parcel(TypedDict):
     input: NotRequired[Any]
     """The graph's input, where branches have parts that are no plain data and so must be made
     anew from it if the run goes on in another process."""
+
+
+async def default_for(branches: Iterable[Branch], model: ModelLike) -> ModelLike:
+    """Give the model of the branches that have a prompt and no model of their own.
+
+    Args:
+        branches: All branches of a dispatch.
+        model: The pattern's model; `None` is looked up in the environment, if it is needed.
+
+    Raises:
+        ModelUnavailableError: A branch needs it, and there is none.
+    """
+    return await found_model(model, any(b.prompt is not None and b.model is None for b in branches))
+
+
+def make_task(index: int, branch: Branch, default: ModelLike, value: Any) -> Task:
+    """Make the task of a branch.
+
+    Args:
+        index: Number of the branch.
+        branch: The branch, with the prompt that is sent.
+        default: The model of branches without one.
+        value: The branch's input.
+    """
+    model = branch.model if branch.model is not None else default
+    return Task(
+        index=index,
+        name=branch.name,
+        prompt=branch.prompt,
+        model=None if branch.prompt is None else model_id(model),
+        input=value,
+    )
 
 
 async def run_branch(

@@ -22,10 +22,17 @@ from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
-from langgraph_parallel.nodes.models import ModelLike, get_model, model_id
+from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.run import Parcel, Task, child_config, run_branch
+from langgraph_parallel.nodes.run import (
+    Parcel,
+    Task,
+    child_config,
+    default_for,
+    make_task,
+    run_branch,
+)
 from langgraph_parallel.nodes.section import Section, SectioningSpec, check_sections
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.threads import in_thread
@@ -80,8 +87,10 @@ class SectioningNodes:
         sections = await self._dispatched(dispatch, value, runtime)
         if not sections:
             return REDUCE
+        default = await default_for(sections, self._spec(runtime).model)
         tasks = [
-            self._task(index, section, value, runtime) for index, section in enumerate(sections)
+            make_task(i, section, default, value if section.input is None else section.input)
+            for i, section in enumerate(sections)
         ]
         if not callable(self.spec.sections):
             return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
@@ -89,8 +98,7 @@ class SectioningNodes:
         parcels = []
         for at in range(0, len(tasks), size):
             parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
-            model = self._spec(runtime).model
-            if not all(_is_plain(section, model) for section in sections[at : at + size]):
+            if not all(_is_plain(section, default) for section in sections[at : at + size]):
                 parcel["input"] = value
             parcels.append(parcel)
         return [Send(SECTION, parcel) for parcel in parcels]
@@ -166,16 +174,6 @@ class SectioningNodes:
         """Give the sections of a dispatch; made anew if it was opened in another process."""
         live = find_live(dispatch)
         return live.branches if live else await self._sections(value, runtime)
-
-    def _task(self, index: int, section: Section, value: Any, runtime: Runtime[Any]) -> Task:
-        model = section.model if section.model is not None else self._spec(runtime).model
-        return Task(
-            index=index,
-            name=section.name,
-            prompt=section.prompt,
-            model=None if section.prompt is None else model_id(model),
-            input=value if section.input is None else section.input,
-        )
 
     async def _section(self, task: Task, parcel: Parcel, runtime: Runtime[Any]) -> Section:
         """Find the section of a task; of a dynamic one that is plain, the task says it all."""

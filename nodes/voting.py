@@ -1,5 +1,6 @@
 """The nodes of the voting pattern."""
 
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -17,10 +18,10 @@ from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import Round, close_dispatch, find_live, new_dispatch
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
-from langgraph_parallel.nodes.models import get_model, model_id
+from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.run import Parcel, Task, run_branch
+from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.tally import (
     counted,
@@ -74,17 +75,11 @@ class VotingNodes:
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Round = state[DISPATCH]
+        default = await default_for(spec.voters, spec.model)
         sends = []
         for index in range(dispatch["first"], dispatch["first"] + dispatch["count"]):
             voter = spec.voters[index % len(spec.voters)]
-            model = voter.model if voter.model is not None else spec.model
-            task = Task(
-                index=index,
-                name=voter.name,
-                prompt=spec.prompt(voter),
-                model=None if voter.prompt is None else model_id(model),
-                input=value,
-            )
+            task = make_task(index, replace(voter, prompt=spec.prompt(voter)), default, value)
             sends.append(Send(voter.name, Parcel(dispatch=dispatch, tasks=[task])))
         return sends
 
