@@ -8,8 +8,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
+from langchain_openai.chat_models.base import BaseChatOpenAI
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
+from openai import pydantic_function_tool
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -41,10 +43,26 @@ async def ask(
     """
     if schema is None:
         return (await model.ainvoke(messages, config)).text
-    reply = await model.with_structured_output(schema).ainvoke(messages, config)
+    reply = await structured(model, schema).ainvoke(messages, config)
     if reply is None:
         raise ValueError(f"The model gave no reply that fits the schema {schema.__name__}.")
-    return reply
+    return reply if isinstance(reply, schema) else schema.model_validate(reply)
+
+
+def structured(model: BaseChatModel, schema: type[BaseModel]) -> Runnable[Any, Any]:
+    """Bind a schema to a model.
+
+    OpenAI's models get it as a JSON schema: given the class, LangChain lets Pydantic warn at each
+    reply that is streamed inside.
+
+    Raises:
+        NotImplementedError: The model has no structured output.
+    """
+    if not isinstance(model, BaseChatOpenAI):
+        return model.with_structured_output(schema)
+    parameters = pydantic_function_tool(schema)["function"].get("parameters", {})
+    strict = {"title": schema.__name__, **parameters}
+    return model.with_structured_output(strict, method="json_schema", strict=True)
 
 
 async def run(
