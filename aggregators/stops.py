@@ -8,7 +8,7 @@ have started: so a stop of your own gets lossless rounds for free.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langgraph_parallel.aggregators.counting import label, lead
+from langgraph_parallel.aggregators.counting import label, lead, posterior
 from langgraph_parallel.aggregators.rules import plurality
 from langgraph_parallel.aggregators.types import Ballot, Rule, Stop
 from langgraph_parallel.errors import SetupError
@@ -59,6 +59,107 @@ def ahead_by(k: int) -> Stop:
 
     def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
         return lead(counts.values()) >= k
+
+    return stop
+
+
+def first_to(k: int) -> Stop:
+    """Stop when a label has k votes.
+
+    Args:
+        k: Votes, 1 or more.
+
+    Raises:
+        SetupError: k is below 1.
+
+    Example:
+        >>> first_to(2)({"a": 1, "b": 1}, 2, 9), first_to(2)({"a": 2, "b": 1}, 3, 9)
+        (False, True)
+    """
+    if k < 1:
+        raise SetupError(f"first_to({k}) stops before the first vote. Give a number from 1 up.")
+
+    def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
+        return max(counts.values(), default=0) >= k
+
+    return stop
+
+
+def beta(threshold: float = 0.95) -> Stop:
+    """Stop when the first label is the more frequent one with this probability.
+
+    The probability is `posterior` of the first two counts: how settled the vote is, not how
+    likely its answer is right.
+
+    Source: adaptive self-consistency (Aggarwal et al. 2023, arXiv 2305.11860).
+
+    Args:
+        threshold: From 0.5 to below 1.
+
+    Raises:
+        SetupError: The threshold is out of its range.
+
+    Example:
+        >>> beta(0.95)({"a": 3}, 3, 39), beta(0.95)({"a": 4}, 4, 39)
+        (False, True)
+    """
+    if not 0.5 <= threshold < 1:  # noqa: PLR2004
+        raise SetupError(
+            f"beta({threshold}) is never or always reached. Give a probability from 0.5 to below 1."
+        )
+
+    def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
+        first, second = sorted([*counts.values(), 0, 0], reverse=True)[:2]
+        return n > 0 and posterior(first, second) >= threshold
+
+    return stop
+
+
+def quorum(votes: int, then: Stop) -> Stop:
+    """Keep another stop from stopping before this many readable ballots are in.
+
+    Args:
+        votes: Readable ballots, 1 or more.
+        then: The stop that holds from there on.
+
+    Raises:
+        SetupError: `votes` is below 1.
+
+    Example:
+        >>> quorum(3, ahead_by(2))({"a": 2}, 2, 9), quorum(3, ahead_by(2))({"a": 3}, 3, 9)
+        (False, True)
+    """
+    if votes < 1:
+        raise SetupError(f"quorum({votes}) holds nothing back. Give a number of votes from 1 up.")
+
+    def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
+        return n >= votes and then(counts, n, cap)
+
+    return stop
+
+
+def unanimous_or(escalate: Stop, *, first: int = 2) -> Stop:
+    """Stop when the first few ballots all agree; once they do not, go on to another stop.
+
+    Args:
+        escalate: The stop that holds after a disagreement, such as `fixed(5)`.
+        first: Ballots that must agree, 2 or more.
+
+    Raises:
+        SetupError: `first` is below 2.
+
+    Example:
+        >>> stop = unanimous_or(fixed(5))
+        >>> stop({"a": 2}, 2, 9), stop({"a": 1, "b": 1}, 2, 9), stop({"a": 4, "b": 1}, 5, 9)
+        (True, False, True)
+    """
+    if first < 2:  # noqa: PLR2004
+        raise SetupError(f"unanimous_or(first={first}) asks too few to disagree. Give 2 or more.")
+
+    def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
+        if len(counts) == 1:
+            return n >= first
+        return escalate(counts, n, cap)
 
     return stop
 

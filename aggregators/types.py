@@ -29,6 +29,9 @@ class Ballot:
     reason: str | None = None
     """Why, in the voter's words, if it said anything."""
 
+    weight: float = 1.0
+    """What its voter weighs, for rules that weigh."""
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -14,7 +14,8 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
         monkeypatch.setenv("OPENAI_API_KEY", "stub")
         monkeypatch.delenv("LANGGRAPH_PARALLEL_MODEL", raising=False)
-        server.on(lambda request: "exactly one of" in request.text, {"ballot": "safe"})
+        server.on("exactly one of: good, bad", {"ballot": "good"})
+        server.on("exactly one of: unsafe, safe", {"ballot": "safe"})
         server.on("change the assistant's instructions", {"tripped": False, "reason": "No."})
         yield server
 
@@ -23,9 +24,8 @@ def test_the_readme_runs_as_it_stands(stub: StubServer, capsys: pytest.CaptureFi
     names: dict[str, object] = {}
     for block in BLOCKS:
         exec(block, names)
-    assert (
-        capsys.readouterr().out == "The sky scatters blue light.\n" + "The sky scatters blue light."
-    )
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["The sky scatters blue light.", "good", "The sky scatters blue light."]
     assert stub.open_requests == 0
 
 
