@@ -45,6 +45,7 @@ params.model.path = file
 params.model_alias = {name}
 params.n_parallel = int(slots)
 params.n_ctx = int(slots) * int(context)
+params.n_batch = 512
 params.ctx_shift = False
 params.cache_ram_mib = 512
 params.n_threads_http = 64
@@ -180,10 +181,14 @@ def _start(file: Path) -> _Server:
         text=True,
     )
     assert process.stdout is not None  # noqa: S101
-    with process.stdout as output:
-        address = output.readline().strip()
-    if not address.startswith("http"):
-        _stop(process)
+    address = ""
+    try:
+        with process.stdout as output:
+            address = output.readline().strip()
+    finally:
+        if not address:
+            _stop(process)
+    if not address:
         raise ModelUnavailableError(
             f"The embedded server could not load {file} ({_what_is_wrong(file)}). Name a complete "
             f"GGUF file of a chat model that fits into memory, or use 'local'."

@@ -2,12 +2,11 @@
 
 Providers differ in their classes but agree on HTTP: what counts is the status, the error code and
 the kind of the failure. Credentials never pass: whatever looks like one is masked, and where
-providers like to quote the key they refused, nothing of their text is used.
+providers like to quote the key that they refused, nothing of their text is used.
 """
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,50 +22,28 @@ from langchain_core.exceptions import (
 from pydantic import ValidationError
 
 from langgraph_parallel.errors import ParallelPatternError
+from langgraph_parallel.nodes.masking import mask
 
 _LONGEST = 300
-_MASK = "***"
-_SECRETS = re.compile(
-    r"""
-    (?P<keep>
-        ://(?=[^/\s@]+@)                                  # user and password of a URL
-      | \b(?:bearer|basic)\s+
-      | [\w-]*(?:api[_-]?key|secret|password|token)["']?\s*[=:]\s*["']?(?:bearer\s+)?
-      | [?&]key=
-    )
-    (?P<value>[^\s"'@,;&)}\]]{4,})
-    | \b(?:sk|pk|rk|gsk|xai|hf|ghp|lsv2|pplx|r8)[-_][\w*.-]{6,}
-    | \bAIza[\w*-]{10,}
-    | \beyJ[\w-]{8,}\.[\w.-]+                             # JSON web token
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
-_TIMEOUTS = (openai.APITimeoutError, ModelTimeoutError, TimeoutError, asyncio.TimeoutError)
-_CONNECTIONS = (openai.APIConnectionError, ModelConnectionError, ConnectionError)
-# Codes with which a provider reports its own failure inside a stream that began with status 200.
+_OPENAI = {"", "openai", "ChatOpenAI"}
+_TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
+_NO_QUOTA = "insufficient_quota"
+# With these a provider reports its own failure inside a stream that began with status 200.
 _SERVER_CODES = {"server_error", "internal_error", "overloaded_error", "rate_limit_exceeded"}
 _REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 408, 409, 429, 500
-
-
-def mask(text: str) -> str:
-    """Replace what looks like a credential by asterisks.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text without API keys, bearer tokens, passwords in URLs, and without the values of
-        environment variables whose names end in `_API_KEY`.
-
-    Example:
-        >>> mask("refused: Authorization: Bearer abcdef123456")
-        'refused: Authorization: Bearer ***'
-    """
-    for name, value in os.environ.items():
-        if name.endswith("_API_KEY") and len(value) > len(_MASK) * 2:
-            text = text.replace(value, _MASK)
-    return _SECRETS.sub(lambda found: (found["keep"] or "") + _MASK, text)
+_TIMEOUTS = (openai.APITimeoutError, ModelTimeoutError, TimeoutError, asyncio.TimeoutError)
+_CONNECTIONS = (openai.APIConnectionError, ModelConnectionError, ConnectionError)
+# Its aiohttp transport makes OpenAI's client report every failed connection as a timeout, so the
+# first cause is told by the names of its classes.
+_UNREACHABLE = {"ClientConnectorError", "ConnectError", "ConnectionRefusedError", "gaierror"}
+_LOST = {
+    "ServerDisconnectedError",
+    "ClientPayloadError",
+    "RemoteProtocolError",
+    "ReadError",
+    "ConnectionResetError",
+    "BrokenPipeError",
+}
 
 
 def is_transient(error: BaseException) -> bool:
@@ -80,14 +57,14 @@ def is_transient(error: BaseException) -> bool:
         those from 500 on; but not when a quota is used up. False for everything else, also for
         replies that do not fit their schema.
     """
-    status, code = _status(error), _code(error)
-    if code == "insufficient_quota":
+    status, codes = _status(error), _codes(error)
+    if _NO_QUOTA in codes:
         return False
     if status is not None:
         return status in {_REQUEST_TIMEOUT, _CONFLICT, _TOO_MANY} or status >= _SERVER_ERROR
-    if isinstance(error, openai.APIError) and code in _SERVER_CODES:
+    if isinstance(error, openai.APIError) and not _SERVER_CODES.isdisjoint(codes):
         return True
-    return isinstance(error, _TIMEOUTS + _CONNECTIONS) or _is_transport_error(error)
+    return _is_connection(error)
 
 
 def explain(error: BaseException, *, model: str = "") -> str:
@@ -107,33 +84,30 @@ def explain(error: BaseException, *, model: str = "") -> str:
     named = f"the model {mask(model)}" if model else "the model"
     if isinstance(error, ParallelPatternError):
         return _one_line(str(error), longest=None)
-    if (text := _context(error, named)) or (text := _reply(error, named)):
-        return text
+    known = _context(error, named) or _misfit(error, model)
+    if known:
+        return known
     status = _status(error)
     if status is not None:
-        return _for_status(error, status, named)
-    if isinstance(error, _TIMEOUTS + _CONNECTIONS) or _is_transport_error(error):
+        return _for_status(error, status, model, named)
+    if _is_connection(error):
         return _for_connection(error, model, named)
-    if isinstance(error, openai.APIError):
-        return f"The server broke off with an error: {_one_line(str(error))}"
     text = _one_line(str(error))
+    if isinstance(error, openai.APIError):
+        return f"The server{_address(error)} broke off: {text}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _context(error: BaseException, named: str) -> str | None:
-    body = _body(error)
-    too_long = isinstance(error, ContextOverflowError) or not _CONTEXT_CODES.isdisjoint(
-        {_code(error), str(body.get("type"))}
-    )
-    if not too_long:
+    if not isinstance(error, ContextOverflowError) and _TOO_LONG.isdisjoint(_codes(error)):
         return None
+    body = _body(error)
+    text = str(body.get("message") or error)
     size, limit = body.get("n_prompt_tokens"), body.get("n_ctx")
-    if size is None:
-        text = str(body.get("message") or error)
-        found = re.search(r"maximum context length is (\d+)", text)
-        limit = found[1] if found else None
-        found = re.search(r"(?:resulted in|requested|has) (\d+)(?: input)? tokens", text)
-        size = found[1] if found else None
+    if size is None and (found := re.search(r"(?:resulted in|requested|has) (\d+)", text)):
+        size = found[1]
+    if limit is None and (found := re.search(r"context (?:length|window)\D{0,20}(\d+)", text)):
+        limit = found[1]
     has = f"{size} tokens" if size else "more tokens than fit"
     holds = f" of {limit} tokens" if limit else ""
     return (
@@ -142,37 +116,36 @@ def _context(error: BaseException, named: str) -> str | None:
     )
 
 
-def _reply(error: BaseException, named: str) -> str | None:
+def _misfit(error: BaseException, model: str) -> str | None:
     if isinstance(error, openai.LengthFinishReasonError):
-        return f"The reply of {named} reached its length limit before it fitted the schema."
+        return "The reply reached its length limit before it fitted the schema. Raise the limit."
     if isinstance(error, openai.ContentFilterFinishReasonError):
-        return f"The content filter of the provider withheld the reply of {named}."
-    for cause in _chain(error):
+        return "The provider's content filter withheld the reply."
+    what = "The reply" if model else "The data"
+    for cause in (error, error.__cause__):
         if isinstance(cause, ValidationError):
             first = cause.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            what = f"{place}: {first['msg']}" if place else first["msg"]
             more = f" (and {cause.error_count() - 1} more)" if cause.error_count() > 1 else ""
-            return f"The reply did not fit the schema {cause.title}: {_one_line(what)}{more}."
-    if isinstance(error, (OutputParserException, json.JSONDecodeError)):
-        return (
-            f"The reply of {named} did not fit the schema: it is not the JSON that was asked for."
-        )
+            wrong = _one_line(f"{place}: {first['msg']}" if place else first["msg"])
+            return f"{what} did not fit the schema {cause.title}: {wrong}{more}."
+    if isinstance(error, OutputParserException) or (
+        model and isinstance(error, json.JSONDecodeError)
+    ):
+        return f"{what} did not fit the schema: it is not the JSON that was asked for."
     return None
 
 
-def _for_status(error: BaseException, status: int, named: str) -> str:
-    code = _code(error)
-    which = f"status {status}"
-    if code and re.fullmatch(r"[a-z_.]{3,60}", code):
-        which += f", {code}"
-    if code == "insufficient_quota":
+def _for_status(error: BaseException, status: int, model: str, named: str) -> str:
+    words = [code for code in _codes(error) if re.fullmatch(r"[a-z_.]{3,60}", code)]
+    which = ", ".join([f"status {status}", *words[:1]])
+    if _NO_QUOTA in words:
         return f"The account has used up its quota ({which}). Check its plan and billing."
     known = {
-        401: f"The server refused the API key ({which}). Check OPENAI_API_KEY.",
-        403: f"The API key may not use {named} ({which}). Check OPENAI_API_KEY and its rights.",
+        401: f"The server refused the API key ({which}). Check {_key(model)}.",
+        403: f"The API key may not use {named} ({which}). Check {_key(model)} and its rights.",
         404: f"The server{_address(error)} does not know {named} ({which}). Check the name of the "
-        "model, and OPENAI_BASE_URL if you set it.",
+        f"model{_and_base_url(model)}.",
         _TOO_MANY: f"The rate limit for {named} is reached ({which}). Lower max_concurrency or the "
         "rates, or try again later.",
     }
@@ -185,25 +158,46 @@ def _for_status(error: BaseException, status: int, named: str) -> str:
 
 def _for_connection(error: BaseException, model: str, named: str) -> str:
     where = _address(error)
-    embedded = model == "local" or model.startswith("gguf:")
-    advice = (
-        "Its server may have run out of memory; the next call starts it again."
-        if embedded
-        else "Check the network, and OPENAI_BASE_URL if you set it."
-    )
-    if any(type(cause).__name__ == "ServerDisconnectedError" for cause in _chain(error)):
-        return f"The server{where} closed the connection before it answered. {advice}"
+    advice = f"Check the network{_and_base_url(model)}."
+    if _provider(model) in {"local", "gguf"}:
+        advice = "It may have run out of memory; the next call starts it again."
+    kinds = {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}
+    if "ClientProxyConnectionError" in kinds or "ProxyError" in kinds:
+        return (
+            f"The proxy to the server{where} cannot be reached. Check HTTPS_PROXY and HTTP_PROXY."
+        )
+    if not kinds.isdisjoint(_UNREACHABLE):
+        return f"The server{where} cannot be reached. {advice}"
+    if not kinds.isdisjoint(_LOST):
+        return f"The server{where} closed the connection before the reply was complete. {advice}"
     if any(isinstance(cause, _TIMEOUTS) for cause in _chain(error)):
         return f"The server{where} gave no answer from {named} in time. {advice}"
     return f"The server{where} cannot be reached. {advice}"
 
 
+def _provider(model: str) -> str:
+    return model.partition(":")[0]
+
+
+def _key(model: str) -> str:
+    return "OPENAI_API_KEY" if _provider(model) in _OPENAI else "the provider's API key"
+
+
+def _and_base_url(model: str) -> str:
+    return ", and OPENAI_BASE_URL if you set it" if _provider(model) in _OPENAI else ""
+
+
+def _is_connection(error: BaseException) -> bool:
+    # Providers other than OpenAI raise the errors of httpx, which need not be installed here.
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("httpx")}
+    return isinstance(error, _TIMEOUTS + _CONNECTIONS) or "TransportError" in names
+
+
 def _status(error: BaseException) -> int | None:
-    for holder in (error, getattr(error, "response", None)):
-        status = getattr(holder, "status_code", None)
-        if isinstance(status, int):
-            return status
-    return None
+    holders = (error, getattr(error, "response", None))
+    found = [getattr(holder, "status_code", None) for holder in holders]
+    found.append(_body(error).get("code"))  # all that there is in a stream
+    return next((code for code in found if isinstance(code, int) and code >= 400), None)  # noqa: PLR2004
 
 
 def _body(error: BaseException) -> Mapping[str, Any]:
@@ -214,9 +208,10 @@ def _body(error: BaseException) -> Mapping[str, Any]:
     return {}
 
 
-def _code(error: BaseException) -> str | None:
-    code = getattr(error, "code", None) or _body(error).get("code") or _body(error).get("type")
-    return str(code) if code else None
+def _codes(error: BaseException) -> list[str]:
+    body = _body(error)
+    found = (getattr(error, "code", None), body.get("code"), body.get("type"))
+    return [str(code) for code in found if code]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -226,12 +221,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-
-
-def _is_transport_error(error: BaseException) -> bool:
-    # Providers other than OpenAI raise the errors of httpx, which need not be installed here.
-    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("httpx")}
-    return "TransportError" in names
 
 
 def _address(error: BaseException) -> str:

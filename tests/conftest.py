@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from drive import KEY
 from stub_server import StubServer
 
 from langgraph_parallel.nodes import dispatch
-
-KEY = "sk-stub-0123456789"
 
 
 @pytest.fixture
@@ -19,4 +18,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
         yield server
         server.wait_until(lambda log: log.open_requests == 0)
-    assert not dispatch._live
+    left = dict(dispatch._live)
+    dispatch._live.clear()
+    assert left == {}
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries follow at once: the waits between them are drawn at random from 0 up."""
+    monkeypatch.setattr("random.uniform", lambda low, _: low)

@@ -3,6 +3,7 @@
 import re
 import time
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,7 +42,9 @@ closings = st.lists(
 leads = st.sampled_from(
     ["", "Answer: ", "answer is ", "The answer is: ", "**Final Answer:** ", "LABEL = ", "Vote:\n"]
 )
-cases = st.sampled_from([str.upper, str.title, str.swapcase, str.casefold, str])
+cases: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
+    [str.upper, str.title, str.swapcase, str.casefold, str.strip]
+)
 
 
 class TestFold:

@@ -29,9 +29,9 @@ REPORTS = '## tone\nKind.\n\n## safety\n{\n  "score": 4\n}'
 
 
 class Writer(BaseChatModel):
-    """A model that writes its name and keeps what it was asked."""
+    """A model that writes its pen name and keeps what it was asked."""
 
-    name: str = "writer"
+    pen_name: str = "writer"
     asked: list[list[tuple[str, str]]] = []  # noqa: RUF012 - Pydantic copies it for each instance
     tags_seen: list[list[str]] = []  # noqa: RUF012
 
@@ -57,7 +57,7 @@ class Writer(BaseChatModel):
     ) -> ChatResult:
         self.asked.append([(message.type, message.text) for message in messages])
         self.tags_seen.append(run_manager.tags if run_manager else [])
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.name))])
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self.pen_name))])
 
 
 class TestAsText:
@@ -119,7 +119,7 @@ class TestSynthesize:
         assert model.asked[0][0] == ("system", SYNTHESIS_PROMPT)
 
     async def test_model_of_its_own_goes_before_the_model_of_the_pattern(self) -> None:
-        own, other = Writer(name="own"), Writer(name="other")
+        own, other = Writer(pen_name="own"), Writer(pen_name="other")
         message = await synthesize(model=own)(RESULTS, model=other, config={})
         assert (message.text, len(own.asked), len(other.asked)) == ("own", 1, 0)
 

@@ -1,34 +1,25 @@
 """Sectioning: each section does its own work, and the aggregate makes one answer of it."""
 
-import asyncio
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from drive import STREAMS, Graph, Meeting, events, run, statuses, tokens
-from langchain_core.language_models import BaseChatModel
+from drive import MODEL, STREAMS, Graph, Meeting, chat_model, events, run, statuses
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.runtime import Runtime
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from stub_server import StubServer
 from typing_extensions import TypedDict
 
 from langgraph_parallel import (
     BranchFailedError,
     Section,
-    SectionResult,
-    SetupError,
     create_sectioning,
     join,
-    synthesize,
 )
-
-MODEL = "openai:stub-model"
 
 
 class Score(BaseModel):
@@ -43,12 +34,6 @@ class Place:
 
 class Word(TypedDict):
     word: str
-
-
-def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
-    return ChatOpenAI(
-        model=name, base_url=server.url + "/v1", api_key=SecretStr("stub"), max_retries=0
-    )
 
 
 class TestSections:
@@ -219,189 +204,6 @@ class TestRuns:
         assert state["output"] == {"a": "hi there"}
         assert state["report"]["branches"][0]["usage"]["calls"] == 1
         assert [item for name, item in seen if name == "messages"] == []
-
-
-class TestDynamic:
-    @pytest.mark.parametrize("kind", ["function", "async function"])
-    @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
-    def test_a_function_makes_the_sections_from_the_input(
-        self, server: StubServer, kind: str, mode: str
-    ) -> None:
-        server.on("", lambda request: request.messages[-1]["content"] * 2)
-
-        def split(text: str) -> list[Section]:
-            return [Section(f"part {i}", "Double.", input=p) for i, p in enumerate(text.split())]
-
-        async def split_async(text: str) -> list[Section]:
-            return split(text)
-
-        sections = split if kind == "function" else split_async
-        graph = create_sectioning(sections, model=MODEL, aggregate="merge")
-        state = run(graph, {"input": "a b c"}, mode)
-        assert state["output"] == {"part 0": "aa", "part 1": "bb", "part 2": "cc"}
-        assert list(statuses(state)) == ["part 0", "part 1", "part 2"]
-
-    def test_dynamic_sections_can_have_all_that_static_ones_have(self, server: StubServer) -> None:
-        server.on("Rate", {"score": 2, "reason": "meh"})
-        server.on("", lambda request: request.model)
-
-        def make(_: str) -> list[Section]:
-            return [
-                Section("schema", "Rate.", schema=Score),
-                Section("run", run=str.upper, input="own"),
-                Section("named", "Say.", model="openai:named"),
-                Section("object", "Say.", model=chat_model(server, "object")),
-            ]
-
-        graph = create_sectioning(make, model=chat_model(server, "pattern's"), aggregate="merge")
-        assert run(graph, {"input": "x"})["output"] == {
-            "schema": {"score": 2, "reason": "meh"},
-            "run": "OWN",
-            "named": "named",
-            "object": "object",
-        }
-
-    def test_plain_dynamic_sections_use_a_chat_model_object_of_the_pattern(
-        self, server: StubServer
-    ) -> None:
-        server.on("", lambda request: request.model)
-        graph = create_sectioning(
-            lambda _: [Section("a", "Say."), Section("b", "Say.")],
-            model=chat_model(server, "pattern's"),
-            aggregate="merge",
-        )
-        assert run(graph, {"input": ""})["output"] == {"a": "pattern's", "b": "pattern's"}
-
-    def test_dynamic_sections_keep_their_own_timeouts(self) -> None:
-        async def hang(_: str) -> None:
-            await asyncio.Event().wait()
-
-        graph = create_sectioning(
-            lambda _: [Section("a", run=hang, timeout=0.02, required=False)], aggregate="merge"
-        )
-        state = run(graph, {"input": ""})
-        assert (state["output"], statuses(state)) == ({}, {"a": "timeout"})
-
-    @pytest.mark.parametrize(
-        ("aggregate", "empty"), [("join", ""), ("merge", {}), ("synthesize", "")]
-    )
-    def test_no_sections_give_the_aggregate_of_nothing(
-        self, server: StubServer, aggregate: str, empty: Any
-    ) -> None:
-        graph = create_sectioning(lambda _: [], model=MODEL, aggregate=aggregate)
-        state = run(graph, {"input": "x"})
-        assert (state["output"], state["report"]["branches"]) == (empty, [])
-        assert server.requests == []
-
-    def test_two_hundred_chunks_go_in_few_sends_and_come_back_in_order(
-        self, server: StubServer
-    ) -> None:
-        server.on("", lambda request: request.messages[-1]["content"] + "!")
-
-        def chunks(text: str) -> list[Section]:
-            return [Section(f"chunk {i}", "Mark.", input=p) for i, p in enumerate(text.split())]
-
-        graph = create_sectioning(chunks, model=MODEL, aggregate="merge")
-        text = " ".join(map(str, range(200)))
-        seen = events(graph, {"input": text}, "astream", ["updates", "values"])
-        state = seen[-1][1]
-        assert list(state["output"].items()) == [(f"chunk {i}", f"{i}!") for i in range(200)]
-        assert [branch["index"] for branch in state["report"]["branches"]] == list(range(200))
-        assert len(server.requests) == 200
-        assert sum("section" in item for name, item in seen if name == "updates") <= 64
-
-    def test_bad_dynamic_sections_raise_before_any_call(self, server: StubServer) -> None:
-        graph = create_sectioning(lambda _: [Section("a", "x"), Section("a", "y")], model=MODEL)
-        with pytest.raises(SetupError, match="2 sections are named 'a'"):
-            run(graph, {"input": ""})
-        assert server.requests == []
-
-    def test_an_error_of_the_function_is_raised_as_it_is(self, server: StubServer) -> None:
-        def split(_: str) -> list[Section]:
-            raise LookupError("no such file")
-
-        with pytest.raises(LookupError, match="no such file"):
-            run(create_sectioning(split), {"input": ""})
-
-
-def parts() -> list[Section]:
-    return [Section("one", run=lambda _: "first"), Section("two", run=lambda _: {"b": 2})]
-
-
-def sync_list(
-    results: list[SectionResult],
-    *,
-    input: str,  # noqa: A002
-    model: BaseChatModel,
-    config: RunnableConfig,
-    runtime: Runtime[None],
-) -> list[Any]:
-    assert "callbacks" in config
-    assert isinstance(runtime, Runtime)
-    return [input, getattr(model, "model_name", None), *results]
-
-
-async def async_list(results: list[SectionResult], model: ChatOpenAI, input: str) -> list[Any]:  # noqa: A002
-    return [input, model.model_name, *results]
-
-
-def coroutine_list(results: list[SectionResult], model: ChatOpenAI, input: str) -> Any:  # noqa: A002
-    return async_list(results, model, input)
-
-
-class TestAggregates:
-    def test_join_puts_texts_under_headings(self) -> None:
-        output = run(create_sectioning(parts()), {"input": ""})["output"]
-        assert output == '## one\nfirst\n\n## two\n{\n  "b": 2\n}'
-
-    def test_merge_gives_one_dict(self) -> None:
-        output = run(create_sectioning(parts(), aggregate="merge"), {"input": ""})["output"]
-        assert output == {"one": "first", "two": {"b": 2}}
-
-    @pytest.mark.parametrize("aggregate", [sync_list, async_list, coroutine_list])
-    def test_a_function_of_yours_gets_results_in_order_and_what_it_asks_for(
-        self, server: StubServer, aggregate: Callable[..., Any]
-    ) -> None:
-        graph = create_sectioning(parts(), model=MODEL, aggregate=aggregate)
-        assert run(graph, {"input": "text"})["output"] == [
-            "text",
-            "stub-model",
-            {"name": "one", "output": "first", "index": 0},
-            {"name": "two", "output": {"b": 2}, "index": 1},
-        ]
-
-    def test_synthesize_asks_the_model_for_one_text_of_all(self, server: StubServer) -> None:
-        server.on("Merge them.", lambda request: request.messages[-1]["content"].upper())
-        graph = create_sectioning(parts(), model=MODEL, aggregate=synthesize("Merge them."))
-        state = run(graph, {"input": "x"})
-        assert state["output"] == '## ONE\nFIRST\n\n## TWO\n{\n  "B": 2\n}'
-        assert state["report"]["usage"]["calls"] == 1
-
-    def test_synthesize_can_have_a_model_of_its_own(self, server: StubServer) -> None:
-        server.on("", lambda request: request.model)
-        own = synthesize(model=chat_model(server, "own"))
-        graph = create_sectioning(parts(), model=MODEL, aggregate=own)
-        assert run(graph, {"input": "x"}, "ainvoke")["output"] == "own"
-
-    @pytest.mark.parametrize("mode", STREAMS)
-    def test_the_synthesis_streams_token_by_token_and_sections_do_not(
-        self, server: StubServer, mode: str
-    ) -> None:
-        server.on("Several specialists", "all in all good")
-        server.on("", "section text")
-        graph = create_sectioning(
-            [Section("a", "Look."), Section("b", "See.")], model=MODEL, aggregate="synthesize"
-        )
-        seen = events(graph, {"input": "x"}, mode, "messages")
-        assert tokens(seen) == ["all", " in", " all", " good"]
-
-    def test_a_failing_aggregate_raises_with_the_report_of_all_sections(self) -> None:
-        def broken(_: list[SectionResult]) -> str:
-            raise KeyError("missing")
-
-        with pytest.raises(BranchFailedError, match="aggregate failed: KeyError") as caught:
-            run(create_sectioning(parts(), aggregate=broken), {"input": ""})
-        assert [b["output"] for b in caught.value.report["branches"]] == ["first", {"b": 2}]
 
 
 class TestSideBySide:

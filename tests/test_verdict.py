@@ -24,6 +24,7 @@ from langgraph_parallel.aggregators.verdict import (
 from langgraph_parallel.errors import SetupError
 
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
+SO_FAR: tuple[Finding | None, ...] = (*FINDINGS, None)
 ON_FAILURE: tuple[OnFailure, ...] = get_args(OnFailure)
 GUARDS = (1, 2, 3)
 
@@ -97,7 +98,7 @@ class TestVerdictPolicy:
     ) -> None:
         policy = VerdictPolicy(rule, on_error, on_timeout)
         final = {f: policy.verdict(f) for f in product(FINDINGS, repeat=guards)}
-        for findings in product([*FINDINGS, None], repeat=guards):
+        for findings in product(SO_FAR, repeat=guards):
             completions = {
                 verdict
                 for full, verdict in final.items()

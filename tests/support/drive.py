@@ -7,11 +7,20 @@ from concurrent.futures import Future
 from typing import Any, TypeAlias, TypeVar
 
 from langchain_core.runnables import RunnableConfig
+from langchain_openai import ChatOpenAI
 from langgraph.graph.state import CompiledStateGraph
+from pydantic import SecretStr
+from stub_server import StubServer
 
 T = TypeVar("T")
 
 Graph: TypeAlias = CompiledStateGraph[Any, Any, Any, Any]
+
+KEY = "sk-stub-0123456789"
+"""The API key that the `server` fixture sets; no error may show it."""
+
+MODEL = "openai:stub-model"
+"""A model of the stub server, where the `server` fixture is used."""
 
 MODES = ("invoke", "ainvoke", "stream", "astream", "batch", "abatch")
 """All ways to run a graph; `run` knows them."""
@@ -20,6 +29,13 @@ STREAMS = ("stream", "astream")
 """The ways that show what happens on the way; `events` knows them."""
 
 _TIMES = {"seconds", "started", "seconds_saved", "dispatch"}
+
+
+def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
+    """Make a chat model of the user's own that talks to the stub server."""
+    return ChatOpenAI(
+        model=name, base_url=server.url + "/v1", api_key=SecretStr("stub"), max_retries=0
+    )
 
 
 def run(
@@ -31,7 +47,8 @@ def run(
     if mode == "ainvoke":
         return dict(asyncio.run(graph.ainvoke(value, config)))
     if mode in STREAMS:
-        return dict(events(graph, value, mode, "values", config)[-1])
+        last = events(graph, value, mode, "values", config)[-1]
+        return {key: last[key] for key in graph.get_output_jsonschema()["properties"]}
     if mode == "batch":
         states = graph.batch([value, value], config)
     else:

@@ -1,0 +1,103 @@
+"""Answers and reports as text."""
+
+from collections.abc import Mapping
+from typing import Any
+from unicodedata import category
+
+from langgraph_parallel.timeline import branch_names, one_line, timeline
+
+State = Mapping[str, Any]
+
+NOTE = (
+    "Note: the embedded model judged this. It has 135 million parameters: it shows the wiring, and "
+    "its judgements are close to guessing. For real use, name a model with --model."
+)
+
+
+def plain_answer(state: State) -> str:
+    """Show an answer that is a text or a label."""
+    return str(state["output"])
+
+
+def evaluation_answer(state: State) -> str:
+    """Show the scores of an evaluation, a line per criterion.
+
+    Example:
+        >>> score = {"score": 4, "reason": "Polite."}
+        >>> print(evaluation_answer({"output": {"tone": score, "overall": 4.0}}))
+        overall  4.0
+        tone     4  Polite.
+    """
+    scores = dict(state["output"])
+    overall = scores.pop("overall")
+    width = max(map(len, [*scores, "overall"]))
+    lines = [f"{'overall':{width}}  {overall}"]
+    lines += [
+        f"{name:{width}}  {score['score']}  {one_line(score['reason'])}"
+        for name, score in scores.items()
+    ]
+    return "\n".join(lines)
+
+
+def scan_answer(state: State) -> str:
+    """Show whether code is vulnerable, and a line per finding of the scanners that flag it."""
+    lines = [str(state["output"])]
+    for branch in _read(state):
+        if branch["output"]["ballot"] == "vulnerable":
+            findings = branch["output"]["details"].get("findings") or []
+            lines += [
+                f"  {branch['name']}: line {hole['line']}: {one_line(hole['weakness'])}: "
+                f"{one_line(hole['attack'])}"
+                for hole in findings
+            ]
+            if not findings:
+                lines.append(f"  {branch['name']}: {one_line(branch['output']['reason'])}")
+    return "\n".join(lines)
+
+
+def moderation_answer(state: State) -> str:
+    """Show whether a text is flagged, and a line per evaluator that flags it."""
+    lines = [str(state["output"])]
+    if not state["report"]["decided"]:
+        lines.append("  no decision: too few evaluators answered, and the cautious label holds")
+    lines += [
+        f"  {branch['name']}: {one_line(branch['output']['reason'])}"
+        for branch in _read(state)
+        if branch["output"]["ballot"] == "flag"
+    ]
+    return "\n".join(lines)
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """Show a report: its timeline, and why branches failed."""
+    lines = [timeline(report)]
+    branches = report.get("branches") or []
+    for name, branch in zip(branch_names(branches), branches, strict=True):
+        if branch["status"] in {"error", "timeout"}:
+            lines.append(f"{name}: {one_line(branch['error'])}")
+    return for_terminal("\n".join(lines))
+
+
+def note_on(report: Mapping[str, Any]) -> str:
+    """Warn if the embedded model has judged something; empty if it only wrote prose."""
+    judges = [b for b in report["branches"] if b["name"] != "respond"]
+    return NOTE if any(branch["model"] == "local" for branch in judges) else ""
+
+
+def for_terminal(text: str) -> str:
+    r"""Take out characters that control a terminal, but for line breaks and tabs.
+
+    Example:
+        >>> for_terminal("a\tb\n\x1b]0;title\x07")
+        'a\tb\n]0;title'
+    """
+    return "".join(c for c in text if c in "\n\t" or category(c) != "Cc")
+
+
+def _read(state: State) -> list[Mapping[str, Any]]:
+    """Give the branches of a vote whose ballot could be read."""
+    return [
+        branch
+        for branch in state["report"]["branches"]
+        if branch["status"] == "ok" and branch["output"]["unreadable"] is None
+    ]

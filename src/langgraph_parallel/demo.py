@@ -1,0 +1,126 @@
+"""The demonstration: the three patterns at work on real input."""
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import typer
+
+from langgraph_parallel.cli_run import Echo, Graph, Options, execute
+from langgraph_parallel.cli_show import for_terminal, report_text
+from langgraph_parallel.graphs import code_review
+from langgraph_parallel.graphs.guardrail import create_guardrail
+from langgraph_parallel.graphs.voting import create_voting
+from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.nodes.models import ModelLike
+from langgraph_parallel.nodes.voter import Voter
+
+SAMPLE = "samples/orders.py.txt"
+QUESTION = "What is the capital of France?"
+CAPITALS = ["Madrid", "Paris", "Rome"]
+MESSAGE = "Why is the sky blue?"
+CARD_MESSAGE = "My card 4111 1111 1111 1111 was charged twice. Why is the sky blue?"
+REFUSAL = "Please never send a card number. Ask again without it."
+GUARD_SECONDS = 60.0
+"""Deadline of the model's guard: generous, for slow machines."""
+
+TINY = """
+It has 135 million parameters and runs inside this program: it shows the wiring. What it says of
+code is mostly nonsense, and its judgements are close to guessing."""
+
+
+def run_demo(options: Options) -> None:
+    """Run the demonstration.
+
+    Args:
+        options: Which model.
+
+    Raises:
+        typer.Exit: A run failed.
+    """
+    model = options.model
+    typer.echo(f"Three patterns, each a compiled LangGraph graph, on the model {model}.", nl=False)
+    typer.echo(TINY if model == "local" else "")
+    _sectioning(options)
+    _voting(options)
+    _guardrail(options)
+    typer.echo("\nYour own input: langgraph-parallel --help")
+
+
+def _sectioning(options: Options) -> None:
+    source = (files("langgraph_parallel") / SAMPLE).read_text(encoding="utf-8")
+    _heading(
+        "1. Sectioning: three reviewers side by side, then one review of their findings",
+        f"File: {SAMPLE}, {len(source.splitlines())} lines with an SQL injection, a password, a "
+        "quadratic\nloop, a swallowed error and bad names. As: langgraph-parallel review FILE",
+    )
+    settings = code_review.CodeReviewSettings(model=options.model)
+    _run(code_review.graph, source, options, settings)
+
+
+def _voting(options: Options) -> None:
+    _heading(
+        "2. Voting: one question, as many ballots as it takes for a lead of three",
+        f"Question: {QUESTION} Options: {', '.join(CAPITALS)}",
+    )
+    voter = Voter("geographer", "Answer the question.")
+    _run(create_voting(voter, options=CAPITALS, model=options.model), QUESTION, options)
+
+
+def _guardrail(options: Options) -> None:
+    graph = guarded(options.model)
+    _heading(
+        "3. Guardrail: the answer is written while two guards read the question",
+        "One guard looks for card numbers, in plain Python; the other is itself a vote, on "
+        f"the topic.\nQuestion: {MESSAGE}",
+    )
+    _run(graph, MESSAGE, options)
+    _heading("   The same guards trip: the answer is cancelled", f"Question: {CARD_MESSAGE}")
+    _run(graph, CARD_MESSAGE, options)
+
+
+def guarded(model: ModelLike) -> Graph:
+    """Build a guardrail with one guard of plain Python and one that is a vote."""
+    topic = create_voting(
+        Voter("topic", "What is this question about?"),
+        options=["science", "crime"],
+        stop="ahead_by_2",
+        model=model,
+    )
+    return create_guardrail(
+        "You are a helpful assistant. Answer in two sentences.",
+        [
+            Guard("card", run=has_card_number),
+            Guard("topic", run=topic, trip_on="crime", timeout=GUARD_SECONDS),
+        ],
+        refusal=REFUSAL,
+        model=model,
+    )
+
+
+def has_card_number(text: str) -> bool:
+    """Say whether a text has a number of 13 to 19 digits with the check digit of payment cards.
+
+    Example:
+        >>> has_card_number("card 4111 1111 1111 1111"), has_card_number("4111 1111 1111 1112")
+        (True, False)
+    """
+    numbers = (re.sub(r"[ -]", "", n) for n in re.findall(r"\b\d(?:[ -]?\d){12,18}\b", text))
+    return any(_luhn(number) % 10 == 0 for number in numbers)
+
+
+def _luhn(number: str) -> int:
+    """Add up digits, every second one from the right doubled and its digits added."""
+    digits = [int(digit) for digit in reversed(number)]
+    return sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+
+
+def _heading(title: str, text: str) -> None:
+    typer.echo(f"\n{title}\n{'-' * len(title)}\n{text}\n")
+
+
+def _run(graph: Graph, value: str, options: Options, settings: Any = None) -> None:
+    echo = Echo(active=True)
+    state = execute(graph, value, settings, options, echo)
+    echo.end_with(for_terminal(str(state["output"])))
+    typer.echo("\n" + report_text(state["report"]))
