@@ -72,7 +72,7 @@ def _votes(report: Mapping[str, Any]) -> dict[str, str | None]:
     """Give each voter's label in one report, `None` where unreadable, without cancelled calls."""
     if report.get("pattern") != "voting":
         raise SetupError(
-            f"A report of the pattern {report.get('pattern')!r} has no ballots. Give the reports of "
+            f"A report of {report.get('pattern')!r} has no ballots. Give the reports of "
             "a voting graph: result['report']."
         )
     votes: dict[str, str | None] = {}

@@ -135,14 +135,16 @@ def quorum(votes: int, then: Stop) -> Stop:
     def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
         return n >= votes and then(counts, n, cap)
 
+    stop.any_order = any_order(then)  # type: ignore[attr-defined]
+    stop.labels = getattr(then, "labels", ())  # type: ignore[attr-defined]
     return stop
 
 
 def unanimous_or(escalate: Stop, *, first: int = 2) -> Stop:
-    """Stop when the first few ballots all agree; once they do not, go on to another stop.
+    """Stop when the first few ballots all agree; if they do not, go on to another stop.
 
     Args:
-        escalate: The stop that holds after a disagreement, such as `fixed(5)`.
+        escalate: The stop that holds from there on, such as `fixed(5)`.
         first: Ballots that must agree, 2 or more.
 
     Raises:
@@ -157,10 +159,9 @@ def unanimous_or(escalate: Stop, *, first: int = 2) -> Stop:
         raise SetupError(f"unanimous_or(first={first}) asks too few to disagree. Give 2 or more.")
 
     def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
-        if len(counts) == 1:
-            return n >= first
-        return escalate(counts, n, cap)
+        return n >= first and (len(counts) == 1 or escalate(counts, n, cap))
 
+    stop.labels = getattr(escalate, "labels", ())  # type: ignore[attr-defined]
     return stop
 
 

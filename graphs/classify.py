@@ -17,11 +17,13 @@ class ClassifySettings(BaseModel):
 
     model: str | None = model_field(["classifier"])
     prompt: str = prompt_field(PROMPT, "classifier", "What each vote is asked.")
-    labels: list[str] = Field(LABELS, min_length=2, description="The labels to choose from.")
-    lead: int = Field(
-        3, ge=1, le=20, description="Votes by which the first label must be ahead to stop."
+    labels: list[str] = Field(
+        default=LABELS, min_length=2, description="The labels to choose from."
     )
-    max_votes: int = Field(15, ge=1, le=99, description="Votes at most.")
+    lead: int = Field(
+        default=3, ge=1, le=20, description="Votes by which the first label must be ahead to stop."
+    )
+    max_votes: int = Field(default=15, ge=1, le=99, description="Votes at most.")
 
 
 def configure(spec: VotingSpec, settings: ClassifySettings) -> VotingSpec:

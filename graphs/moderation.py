@@ -39,7 +39,7 @@ class ModerationSettings(BaseModel):
     """Settings of the moderation."""
 
     model: str | None = model_field(["toxicity", "harm", "legality", "audience"])
-    threshold: int = Field(2, ge=1, le=4, description="Evaluators that must flag the text.")
+    threshold: int = Field(default=2, ge=1, le=4, description="Evaluators that must flag the text.")
     toxicity_prompt: str = prompt_field(TOXICITY, "toxicity", "What is toxic.")
     harm_prompt: str = prompt_field(HARM, "harm", "What is harmful.")
     legality_prompt: str = prompt_field(LEGALITY, "legality", "What is illegal.")

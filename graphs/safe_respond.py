@@ -30,9 +30,11 @@ class SafeRespondSettings(BaseModel):
     injection_prompt: str = prompt_field(INJECTION, "injection", "What manipulation is.")
     harm_prompt: str = prompt_field(HARM, "harm", "What misuse is.")
     deadline: float = Field(
-        DEFAULT_DEADLINE, gt=0, le=300, description="Seconds until a silent guard denies."
+        default=DEFAULT_DEADLINE, gt=0, le=300, description="Seconds until a silent guard denies."
     )
-    refusal: str = Field(REFUSAL, min_length=1, description="What is answered after a trip.")
+    refusal: str = Field(
+        default=REFUSAL, min_length=1, description="What is answered after a trip."
+    )
 
 
 def configure(spec: GuardrailSpec, settings: SafeRespondSettings) -> GuardrailSpec:

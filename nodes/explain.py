@@ -166,6 +166,11 @@ def _for_connection(error: BaseException, model: str, named: str) -> str:
         return (
             f"The proxy to the server{where} cannot be reached. Check HTTPS_PROXY and HTTP_PROXY."
         )
+    if "SSLCertVerificationError" in kinds:
+        return (
+            f"The certificate of the server{where} is not trusted. If it is your own, name the "
+            "file of its authority in SSL_CERT_FILE."
+        )
     if not kinds.isdisjoint(_UNREACHABLE):
         return f"The server{where} cannot be reached. {advice}"
     if not kinds.isdisjoint(_LOST):

@@ -168,7 +168,7 @@ class Released(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        pieces = [chunk.text async for chunk in self._astream(messages)]
+        pieces = [chunk.text async for chunk in self._astream(messages, run_manager=run_manager)]
         return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(pieces)))])
 
     def _generate(

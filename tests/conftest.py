@@ -18,9 +18,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/v1")
         yield server
         server.wait_until(lambda log: log.open_requests == 0)
-    left = dict(dispatch._live)
+    # A run that is cancelled between two nodes leaves an idle entry, which a later run removes.
+    left = [live for live in dispatch._live.values() if live._working]
     dispatch._live.clear()
-    assert left == {}
+    assert left == []
 
 
 @pytest.fixture

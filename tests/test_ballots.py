@@ -62,6 +62,7 @@ class TestFold:
             pytest.param("50%", "50", id="percentage"),
             pytest.param("<5", "5", id="bound"),
             pytest.param("<5", ">5", id="bounds"),
+            pytest.param("<-5", "-5", id="bound-of-a-negative-number"),
             pytest.param("+", "-", id="bare-signs"),
             pytest.param("C", "C#", id="sharp"),
             pytest.param("C", "C++", id="plus-plus"),
@@ -86,6 +87,9 @@ class TestFold:
             pytest.param("> safe", "safe", id="quotation"),
             pytest.param("(A)", "a", id="brackets"),
             pytest.param("ＳＡＦＥ", "safe", id="full-width"),  # noqa: RUF001 - what is tested
+            pytest.param(
+                "\U0001d412\U0001d400\U0001d405\U0001d404", "safe", id="mathematical-bold"
+            ),
             pytest.param("cafe\u0301", "caf\u00e9", id="combining-accent"),
             pytest.param("\ufb01ne", "fine", id="ligature"),
             pytest.param("−5", "-5", id="minus-sign"),
@@ -166,6 +170,8 @@ class TestMatchOption:
             pytest.param("My vote goes to: **Safe**\n\nReason: kind.", "safe", id="long-reply"),
             pytest.param("Was it good or not? Safe.", "safe", id="negation-in-another-sentence"),
             pytest.param("It is safe, safe, safe.", "safe", id="one-option-repeated"),
+            pytest.param("My choice - safe", "safe", id="after-a-dash"),
+            pytest.param("It is <b>safe</b>.", "safe", id="in-a-tag"),
         ],
     )
     def test_one_option_that_is_named_is_read(self, text: str, expected: str) -> None:
@@ -229,7 +235,7 @@ class TestMatchOption:
             pytest.param("I like it", SAFETY, id="prose"),
             pytest.param("unsafely", SAFETY, id="part-of-a-word"),
             pytest.param("un-safe", ["safe", "good"], id="after-a-hyphen"),
-            pytest.param("child-safe-ish", SAFETY, id="between-hyphens"),
+            pytest.param("safe-ish", SAFETY, id="before-a-hyphen"),
             pytest.param("not_safe", SAFETY, id="in-an-identifier"),
             pytest.param("non-toxic", ["toxic", "fine"], id="negating-prefix"),
             pytest.param("A good question", ["A", "B"], id="article"),
@@ -285,6 +291,8 @@ class TestMatchOption:
             pytest.param("It is written in C++.", LANGUAGES, "C++", id="plus-plus-in-prose"),
             pytest.param("us", ["US", "us"], "us", id="case-as-given"),
             pytest.param("label: bug", ["label: bug", "bug"], "label: bug", id="lead-in-an-option"),
+            pytest.param("**Label: Bug**", ["label: bug", "bug"], "label: bug", id="bold-option"),
+            pytest.param("It is very good.", ["very", "very good"], "very good", id="longest"),
             pytest.param("Answer island", ["land", "island"], "island", id="no-lead"),
             pytest.param("−5", [5, -5], -5, id="minus-sign"),
             pytest.param("3.5", [3, 3.5, 35], 3.5, id="decimal"),

@@ -130,22 +130,22 @@ def nested(server: StubServer) -> Graph:
 
 
 PATTERNS = {
-    "sectioning": sectioning,
-    "voting": voting,
-    "guardrail": guardrail,
-    "nested": nested,
+    "sectioning": (sectioning, 1),
+    "voting": (voting, 3),
+    "guardrail": (guardrail, 2),
+    "nested": (nested, 3),
 }
 
 
-@pytest.mark.parametrize("make", PATTERNS.values(), ids=PATTERNS)
+@pytest.mark.parametrize(("make", "calls"), PATTERNS.values(), ids=PATTERNS)
 class TestNothingIsLeft:
     async def test_a_cancelled_run_leaves_no_task_no_request_and_no_dispatch(
-        self, server: StubServer, make: Callable[[StubServer], Graph]
+        self, server: StubServer, make: Callable[[StubServer], Graph], calls: int
     ) -> None:
         server.on("", Reply("never", gate="never"))
         before = asyncio.all_tasks()
         running = asyncio.create_task(make(server).ainvoke({"input": "x"}))
-        await server.until(lambda log: log.waiting("never") >= 1)
+        await server.until(lambda log: log.waiting("never") == calls)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -155,13 +155,14 @@ class TestNothingIsLeft:
         assert asyncio.all_tasks() == before
 
     async def test_a_stream_that_is_left_early_leaves_nothing(
-        self, server: StubServer, make: Callable[[StubServer], Graph]
+        self, server: StubServer, make: Callable[[StubServer], Graph], calls: int
     ) -> None:
         server.on("", Reply("never", gate="never"))
         before = asyncio.all_tasks()
         stream = make(server).astream({"input": "x"}, stream_mode="custom")
         async with contextlib.aclosing(stream) as items:  # type: ignore[type-var]
             async for _ in items:
+                await server.until(lambda log: log.waiting("never") == calls)
                 break
         await server.until(lambda log: log.open_requests == 0)
         assert dispatch._live == {}
@@ -169,7 +170,7 @@ class TestNothingIsLeft:
 
     @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
     def test_a_failed_run_leaves_nothing(
-        self, server: StubServer, make: Callable[[StubServer], Graph], mode: str
+        self, server: StubServer, make: Callable[[StubServer], Graph], calls: int, mode: str
     ) -> None:
         server.on("", Reply(status=400))
         with contextlib.suppress(BranchFailedError, UndecidedError):

@@ -218,6 +218,7 @@ class TestAtLeast:
     def test_flag_is_found_by_label(self) -> None:
         rule = at_least(1, {"a": 1, "b": 2})
         assert rule(cast([{"b": 2, "a": 1.0}])) == Decision({"a": 1, "b": 2})
+        assert at_least(1, flag=True)(cast([1])) == Decision(False)
 
     @pytest.mark.parametrize(
         "k", [0, -1, True, False, 0.0, -0.5, 1.5, 2.0, math.nan, math.inf, "2", None], ids=repr
@@ -275,8 +276,10 @@ class TestRuleNamed:
 
     @pytest.mark.parametrize("name", ["any", "all", "at_least_1"])
     def test_flagging_rule_without_options_is_over_true_and_false(self, name: str) -> None:
-        assert rule_named(name)(cast([True])).value is True
-        assert rule_named(name)(cast([False])).value is False
+        rule = rule_named(name)
+        assert rule(cast([True])).value is True
+        assert rule(cast([False])).value is False
+        assert rule(cast([True, False])).value is (name != "all")
 
     @pytest.mark.parametrize(
         "name", ["most", "", "at_least", "at_least_", "at_least_-1", "at_least_2.5", "ANY", "any_2"]

@@ -9,15 +9,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from langgraph_parallel.aggregators.counting import count
+from langgraph_parallel.aggregators.counting import count, posterior
 from langgraph_parallel.aggregators.rules import all_votes, any_vote, at_least, majority, plurality
 from langgraph_parallel.aggregators.stops import (
     ahead_by,
     any_order,
+    beta,
+    first_to,
     fixed,
     need,
+    quorum,
     settled,
     stop_named,
+    unanimous_or,
 )
 from langgraph_parallel.aggregators.types import Ballot, Decision, Rule, Stop
 from langgraph_parallel.errors import SetupError
@@ -74,6 +78,11 @@ def in_rounds(stop: Stop, values: Sequence[Any], cap: int) -> int:
     return calls
 
 
+def veto(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
+    """Decide by a label that outweighs all others, as a rule of one's own."""
+    return Decision("stop" if any(ballot.value == "stop" for ballot in ballots) else "go")
+
+
 class TestFixed:
     @relaxed
     @given(votes=st.integers(1, 9), n=st.integers(0, 12))
@@ -101,6 +110,81 @@ class TestAheadBy:
     def test_lead_of_nothing_is_refused(self, k: int) -> None:
         with pytest.raises(SetupError, match=rf"ahead_by\({k}\).*from 1 up"):
             ahead_by(k)
+
+
+class TestFirstTo:
+    @relaxed
+    @given(k=st.integers(1, 5), values=st.lists(st.sampled_from("abc"), max_size=12))
+    def test_it_stops_when_a_label_has_k_votes(self, k: int, values: list[str]) -> None:
+        has_k = any(values.count(value) >= k for value in values)
+        assert first_to(k)(count(known(values)), len(values), 15) == has_k
+
+    @pytest.mark.parametrize("k", [0, -3])
+    def test_no_votes_at_all_are_refused(self, k: int) -> None:
+        with pytest.raises(SetupError, match=rf"first_to\({k}\).*from 1 up"):
+            first_to(k)
+
+
+class TestBeta:
+    @pytest.mark.parametrize("threshold", [0.5, 0.75, 0.95])
+    @relaxed
+    @given(a=st.integers(0, 6), b=st.integers(0, 6), c=st.integers(0, 6))
+    def test_it_stops_when_the_first_label_is_that_probably_ahead_of_the_second(
+        self, threshold: float, a: int, b: int, c: int
+    ) -> None:
+        votes = sorted([a, b, c])
+        is_sure = a + b + c > 0 and posterior(votes[2], votes[1]) >= threshold
+        assert beta(threshold)({"a": a, "b": b, "c": c}, a + b + c, 39) == is_sure
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.49, 1.0, 1.5])
+    def test_probability_that_says_nothing_is_refused(self, threshold: float) -> None:
+        with pytest.raises(SetupError, match=rf"beta\({threshold}\).*from 0.5 to below 1"):
+            beta(threshold)
+
+
+class TestQuorum:
+    @relaxed
+    @given(votes=st.integers(1, 6), n=st.integers(0, 9), says=st.booleans())
+    def test_it_holds_another_stop_back(self, votes: int, n: int, says: bool) -> None:
+        def then(counts: Mapping[str, int], n: int, cap: int) -> bool:
+            return says
+
+        assert quorum(votes, then)({"a": n}, n, 9) == (says and n >= votes)
+
+    @pytest.mark.parametrize("votes", [0, -1])
+    def test_quorum_of_nobody_is_refused(self, votes: int) -> None:
+        with pytest.raises(SetupError, match=rf"quorum\({votes}\).*from 1 up"):
+            quorum(votes, fixed(3))
+
+    def test_it_holds_in_any_order_if_the_stop_that_it_holds_back_does(self) -> None:
+        assert any_order(quorum(3, settled()))
+        assert not any_order(quorum(3, ahead_by(1)))
+
+
+class TestUnanimousOr:
+    @pytest.mark.parametrize(
+        ("counts", "expected"),
+        [
+            pytest.param({"a": 2}, False, id="too-few-to-agree"),
+            pytest.param({"a": 3}, True, id="unanimous"),
+            pytest.param({"a": 1, "b": 1}, False, id="too-few-to-escalate"),
+            pytest.param({"a": 2, "b": 1}, False, id="disagreement"),
+            pytest.param({"a": 3, "b": 2}, True, id="escalated-to-the-end"),
+        ],
+    )
+    def test_it_stops_on_agreement_and_else_where_the_escalation_does(
+        self, counts: dict[str, int], expected: bool
+    ) -> None:
+        stop = unanimous_or(fixed(5), first=3)
+        assert stop(counts, sum(counts.values()), 9) == expected
+
+    def test_escalation_waits_for_the_first_ballots(self) -> None:
+        assert not unanimous_or(fixed(2), first=3)({"a": 1, "b": 1}, 2, 9)
+
+    @pytest.mark.parametrize("first", [1, 0])
+    def test_agreement_of_one_is_refused(self, first: int) -> None:
+        with pytest.raises(SetupError, match=rf"first={first}.*2 or more"):
+            unanimous_or(fixed(3), first=first)
 
 
 class TestSettled:
@@ -171,16 +255,28 @@ class TestSettled:
         assert not settled(plurality(), [1, True])({"1": 1}, 1, 4)
 
     def test_rule_of_ones_own_names_the_label_that_it_treats_unlike_the_others(self) -> None:
-        def veto(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
-            return Decision("stop" if any(b.value == "stop" for b in ballots) else "go")
+        def named(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
+            return veto(ballots, size)
 
+        named.labels = ["stop"]  # type: ignore[attr-defined]
+        assert not settled(named)({"go": 1}, 1, 3)
         assert not settled(veto, ["go", "stop"])({"go": 1}, 1, 3)
-        veto.labels = ["stop"]  # type: ignore[attr-defined]
-        assert not settled(veto)({"go": 1}, 1, 3)
-        assert settled(veto)({"go": 1, "stop": 1}, 2, 3)
+        assert settled(named)({"go": 1, "stop": 1}, 2, 3)
 
-    def test_without_a_decision_in_sight_it_goes_on(self) -> None:
-        assert not settled(majority(), size=7)({"a": 2, "b": 2, "c": 2}, 6, 7)
+    def test_rule_gets_the_options_themselves_not_their_labels(self) -> None:
+        def greatest(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
+            return Decision(max(10 * ballot.value for ballot in ballots))
+
+        stop = settled(greatest, [1, 2, 3])
+        assert stop({"1": 1, "3": 1}, 2, 5)
+        assert not stop({"1": 1, "2": 1}, 2, 5)
+
+    @pytest.mark.parametrize(
+        "counts", [{"a": 2, "b": 2, "c": 2}, {"a": 3, "b": 2, "c": 2}], ids=["tie", "no-tie"]
+    )
+    def test_without_a_decision_in_sight_it_goes_on(self, counts: dict[str, int]) -> None:
+        cap = sum(counts.values()) + 1
+        assert not settled(majority(), size=cap)(counts, cap - 1, cap)
 
 
 def is_won(completions: Sequence[Decision]) -> bool:
@@ -194,14 +290,22 @@ def is_won(completions: Sequence[Decision]) -> bool:
 def stops(draw: st.DrawFn) -> tuple[Stop, Sequence[Any], int]:
     """Draw a stop, what its voters choose from, and a cap."""
     cap = draw(st.integers(1, 12))
-    kind = draw(st.sampled_from(["fixed", "ahead_by", "settled"]))
-    if kind == "fixed":
-        return fixed(draw(st.integers(1, 14))), ABC, cap
-    if kind == "ahead_by":
-        return ahead_by(draw(st.integers(1, 6))), ABC, cap
     rule, labels = draw(st.sampled_from(list(SETTLED.values())))
     options = labels if draw(st.booleans()) else ()
-    return settled(rule, options, draw(st.sampled_from([None, cap]))), labels, cap
+    stop: Stop = draw(
+        st.one_of(
+            st.builds(fixed, st.integers(1, 14)),
+            st.builds(ahead_by, st.integers(1, 6)),
+            st.builds(first_to, st.integers(1, 6)),
+            st.builds(beta, st.sampled_from([0.5, 0.7, 0.9, 0.95])),
+            st.builds(settled, st.just(rule), st.just(options), st.sampled_from([None, cap])),
+        )
+    )
+    if draw(st.booleans()):
+        stop = quorum(draw(st.integers(1, 6)), stop)
+    elif draw(st.booleans()):
+        stop = unanimous_or(stop, first=draw(st.integers(2, 5)))
+    return stop, labels, cap
 
 
 class TestNeed:
@@ -246,6 +350,7 @@ class TestNeed:
 
     def test_at_the_cap_nothing_more_is_needed_though_the_stop_says_no(self) -> None:
         assert need(ahead_by(3), {"a": 1, "b": 1}, 2, 2) == 0
+        assert need(ahead_by(3), {"a": 2, "b": 1}, 3, 2) == 0
 
     @pytest.mark.parametrize(
         ("stop", "expected"),
@@ -300,7 +405,8 @@ class TestStopNamed:
 
         assert is_settled(any_vote(*AB), AB, 5)
         assert not is_settled(any_vote("b", "a"), AB, 5)
-        assert not is_settled(any_vote("c", "a"), ["a", "c"], 5)
+        assert not is_settled(veto, ["a", "stop"], 5)
+        assert is_settled(veto, AB, 5)
         assert not is_settled(majority(), AB, 6)
 
     @pytest.mark.parametrize(

@@ -1,39 +1,50 @@
 """The command `langgraph-parallel`, also as `python -m langgraph_parallel`."""
 
 import sys
+from typing import NoReturn
 
 from dotenv import find_dotenv, load_dotenv
 
-EXTRA = "langgraph-parallel[cli]"
+from langgraph_parallel.nodes.explain import explain
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main() -> None:
     """Run the command line.
 
-    Settings in a `.env` file of the working directory or a folder above it hold unless the
-    environment has them.
+    Settings in a `.env` file of the working directory, or of a folder above it, hold where the
+    environment has none.
     """
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        _stop(f"Something unforeseen went wrong. {explain(error)}", FAILED)
+
+
+def _run() -> None:
     try:
         load_dotenv(find_dotenv(usecwd=True), override=False)
     except (OSError, UnicodeDecodeError) as error:
-        sys.exit(_error(f"The file .env cannot be read: {error}. Correct or remove it."))
+        _stop(f"The file .env cannot be read: {error}. Correct or remove it.", USAGE)
     try:
         from langgraph_parallel.cli import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit(
-            _error(
-                f"The command line needs the package {error.name}, which is not installed. Run "
-                f"`pip install '{EXTRA}'`."
-            )
+        _stop(
+            f"The command line needs the package {error.name}, which is not installed. Run "
+            "`pip install 'langgraph-parallel[cli]'`.",
+            USAGE,
         )
     app(prog_name="langgraph-parallel")
 
 
-def _error(message: str) -> int:
+def _stop(message: str, code: int) -> NoReturn:
     sys.stderr.write(f"Error: {message}\n")
-    return 2
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def root(
 def review(file: File, model: Model = None, json: Json = False, quiet: Quiet = False) -> None:
     """Review code for security, performance and style side by side, then merge the reviews."""
     options = Options(model, json, quiet)
-    settings = code_review.CodeReviewSettings(model=model)
+    settings = code_review.CodeReviewSettings.model_validate({"model": model})
     run(code_review.graph, read_file(file), settings, options, show.plain_answer, streams=True)
 
 
@@ -124,7 +124,7 @@ def evaluate(
     if question == answer == STDIN:
         raise SetupError("Both --question and --answer are -. Give one of them as text.")
     value = {"question": read_text(question, "question"), "answer": read_text(answer, "answer")}
-    settings = response_evaluation.EvaluationSettings(model=model)
+    settings = response_evaluation.EvaluationSettings.model_validate({"model": model})
     run(response_evaluation.graph, value, settings, options, show.evaluation_answer)
 
 
@@ -146,7 +146,7 @@ def classify(
             f"--label has {labels or 'no value'}. Give two or more different labels, as in "
             "--label spam --label ham."
         )
-    settings = classify_graph.ClassifySettings(model=model, labels=labels)
+    settings = classify_graph.ClassifySettings.model_validate({"model": model, "labels": labels})
     run(classify_graph.graph, read_text(text), settings, options, show.plain_answer)
 
 
@@ -154,7 +154,7 @@ def classify(
 def scan(file: File, model: Model = None, json: Json = False, quiet: Quiet = False) -> None:
     """Scan code for vulnerabilities with three scanners; any of them flags it."""
     options = Options(model, json, quiet)
-    settings = vulnerability_scan.ScanSettings(model=model)
+    settings = vulnerability_scan.ScanSettings.model_validate({"model": model})
     state = run(vulnerability_scan.graph, read_file(file), settings, options, show.scan_answer)
     _flag(state["output"] == "vulnerable")
 
@@ -165,7 +165,7 @@ def moderate(
 ) -> None:
     """Moderate a text with four evaluators; two of them flag it."""
     options = Options(model, json, quiet)
-    settings = moderation.ModerationSettings(model=model)
+    settings = moderation.ModerationSettings.model_validate({"model": model})
     state = run(moderation.graph, read_text(text), settings, options, show.moderation_answer)
     _flag(state["output"] == "flag")
 
@@ -176,7 +176,7 @@ def respond(
 ) -> None:
     """Answer a message while guards read it; a guard that trips discards the answer."""
     options = Options(model, json, quiet)
-    settings = safe_respond.SafeRespondSettings(model=model)
+    settings = safe_respond.SafeRespondSettings.model_validate({"model": model})
     value = read_text(text)
     state = run(safe_respond.graph, value, settings, options, show.plain_answer, streams=True)
     _flag(state["report"]["verdict"] == "blocked")

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from langgraph_parallel.cli_show import is_terminal
 from langgraph_parallel.errors import SetupError
 
 STDIN = "-"
@@ -45,7 +46,7 @@ def read_text(text: str | None, what: str = "text") -> str:
     Raises:
         SetupError: There is none, or it is empty, too large or no text.
     """
-    if text is None and sys.stdin.isatty():
+    if text is None and (sys.stdin is None or is_terminal(sys.stdin)):
         raise SetupError(f"No {what} was given. Give it as an argument, or pipe it in.")
     if text is None or text == STDIN:
         return _read_stdin()
@@ -53,6 +54,8 @@ def read_text(text: str | None, what: str = "text") -> str:
 
 
 def _read_stdin() -> str:
+    if sys.stdin is None:
+        raise SetupError("Standard input is closed. Give the text as an argument, or pipe it in.")
     return _text(sys.stdin.buffer.read(MAX_BYTES + 1), "Standard input")
 
 

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -19,102 +18,69 @@ ROWS = 10
 """Branches that the live display shows at a time."""
 
 
-class Progress(Protocol):
-    """Shows events of branches; a context manager that ends what is shown."""
+@dataclass(eq=False)
+class Row:
+    """One branch, as far as its events tell."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Take in a `branch_started` or `branch_finished` event."""
-        ...
-
-    def stop(self) -> None:
-        """End what is shown, so that something else can be written."""
-        ...
-
-
-def progress(*, hidden: bool = False) -> Progress:
-    """Choose how to show progress: live on a terminal, else a line per finished branch.
-
-    Args:
-        hidden: Show nothing.
-    """
-    if hidden:
-        return NoProgress()
-    console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
-        return LiveProgress(console)
-    return LineProgress()
-
-
-@dataclass
-class _Branch:
-    index: int
     name: str
-    began: float
-    spinner: Spinner
+    began: float = field(default_factory=time.monotonic)
     status: str | None = None
+    """How it ended; `None` while it runs."""
     seconds: float = 0.0
+    spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
 
-class NoProgress:
-    """Shows nothing."""
+class Progress:
+    """Follows the branches of a run and shows nothing; others show what they follow."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[int, str], Row] = {}
 
     def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Take in an event."""
+    def start(self) -> None:
+        """Begin to show."""
 
     def stop(self) -> None:
-        """End what is shown."""
-
-
-class LineProgress(NoProgress):
-    """Writes a line when a branch has finished."""
-
-    def __init__(self) -> None:
-        self._branches: dict[tuple[str, int], _Branch] = {}
+        """Clear what is shown, so that something else can be written."""
 
     def tell(self, event: Mapping[str, Any]) -> None:
-        """Take in an event."""
-        key = (event["dispatch"], event["index"])
-        branch = self._branches.get(key)
-        if branch is None:
-            branch = _Branch(event["index"], event["branch"], time.monotonic(), Spinner("dots"))
-            self._branches[key] = branch
+        """Take in a `branch_started` or `branch_finished` event."""
+        row = self._rows.setdefault((event["index"], event["dispatch"]), Row(event["branch"]))
         if event["event"] == "branch_finished":
-            branch.status, branch.seconds = event["status"], event["seconds"]
-            self.finished(branch)
+            row.status, row.seconds = event["status"], event["seconds"]
+            self.finished(row)
 
-    def finished(self, branch: _Branch) -> None:
+    def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
-        branches = self.ordered()
-        name = branch_names([vars(b) for b in branches])[branches.index(branch)]
-        typer.echo(f"{name}: {branch.status}, {seconds_text(branch.seconds)}", err=True)
 
-    def ordered(self) -> list[_Branch]:
-        """Give the branches seen so far by index."""
-        return sorted(self._branches.values(), key=lambda branch: branch.index)
+    def named(self) -> list[tuple[str, Row]]:
+        """Give the branches seen so far, by index and with distinct names."""
+        rows = [row for _, row in sorted(self._rows.items())]
+        return list(zip(branch_names([{"name": row.name} for row in rows]), rows, strict=True))
 
 
-class LiveProgress(LineProgress):
-    """Shows running branches with a spinner and finished ones with their time, until it ends."""
+class LineProgress(Progress):
+    """Writes a line when a branch has finished."""
+
+    def finished(self, row: Row) -> None:
+        """Show that a branch has finished."""
+        name = next(name for name, other in self.named() if other is row)
+        typer.echo(f"{name}: {row.status}, {seconds_text(row.seconds)}", err=True)
+
+
+class LiveProgress(Progress):
+    """Shows running branches with a spinner and finished ones with their time."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self._waiting = Spinner("dots", "working")
-        # Tokens of the answer go to standard output by themselves.
+        self._waiting = Spinner("dots")
+        # Without the redirects: the answer's tokens go to standard output by themselves.
         self._live = Live(
             console=console,
             transient=True,
@@ -124,34 +90,43 @@ class LiveProgress(LineProgress):
             get_renderable=self.table,
         )
 
-    def __enter__(self) -> Self:
-        self._live.start(refresh=True)
-        return self
+    def start(self) -> None:
+        """Begin to show."""
+        self._live.start()
 
     def stop(self) -> None:
-        """End what is shown."""
+        """Clear what is shown."""
         self._live.stop()
 
-    def finished(self, branch: _Branch) -> None:
-        """Show that a branch has finished: the next refresh does."""
-
     def table(self) -> Table:
-        """Draw the branches as they are now: all that run, and the last that finished."""
-        branches = self.ordered()
-        names = branch_names([vars(branch) for branch in branches])
-        named = list(zip(names, branches, strict=True))
-        running = [item for item in named if item[1].status is None]
-        done = [item for item in named if item[1].status is not None]
-        kept = done[-max(ROWS - len(running), 0) :] if len(running) < ROWS else []
+        """Draw the branches as they are now: those that run, and the last that have finished."""
+        named = self.named()
+        running = [item for item in named if item[1].status is None][:ROWS]
+        finished = [item for item in named if item[1].status is not None]
+        shown = [*running, *finished[max(len(finished) - ROWS + len(running), 0) :]]
         table = Table.grid(padding=(0, 1))
-        for name, branch in named:
-            if branch.status is not None and (name, branch) in kept:
-                mark = "✓" if branch.status == "ok" else "✗"
-                table.add_row(mark, name, seconds_text(branch.seconds), branch.status)
-            elif branch.status is None and (name, branch) in running[:ROWS]:
-                seconds = f"{time.monotonic() - branch.began:.1f} s"
-                table.add_row(branch.spinner, name, seconds, "")
-        hidden = len(named) - table.row_count
-        if hidden or not running:
-            table.add_row(self._waiting, f"and {hidden} more" if hidden else "", "", "")
+        for name, row in (item for item in named if item in shown):
+            if row.status is None:
+                seconds = time.monotonic() - row.began
+                table.add_row(row.spinner, name, f"{seconds:.1f} s")
+            else:
+                mark = "✓" if row.status == "ok" else "✗"
+                table.add_row(mark, name, f"{seconds_text(row.seconds)} {row.status}")
+        if len(named) > len(shown):
+            table.add_row("", f"and {len(named) - len(shown)} more")
+        if not running:
+            table.add_row(self._waiting, "working")
         return table
+
+
+def progress(*, live: bool = True, lines: bool = True) -> Progress:
+    """Choose how to show progress.
+
+    Args:
+        live: Show it live if standard error is a terminal.
+        lines: Write a line per finished branch if it is none.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return LiveProgress(console) if live else Progress()
+    return LineProgress() if lines else Progress()

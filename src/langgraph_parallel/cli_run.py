@@ -6,17 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import typer
 from langchain_core.messages import AIMessageChunk
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StreamMode
 
 from langgraph_parallel.cli_progress import Progress, progress
-from langgraph_parallel.cli_show import for_terminal, note_on, report_text
+from langgraph_parallel.cli_show import for_terminal, is_terminal, is_unicode, note_on, report_text
 from langgraph_parallel.errors import BranchFailedError, SetupError, UndecidedError
 from langgraph_parallel.nodes.explain import explain
-from langgraph_parallel.nodes.models import check_model
+from langgraph_parallel.nodes.models import check_model, default_model
 
 FAILED, USAGE, FLAGGED, INTERRUPTED = 1, 2, 3, 130
 
@@ -37,9 +38,9 @@ class Options:
 
         Raises:
             SetupError: It has no known form.
-            ModelUnavailableError: It cannot be used on this machine.
+            ModelUnavailableError: It cannot be used on this machine, or there is none.
         """
-        check_model(self.model)
+        check_model(default_model() if self.model is None else self.model)
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -91,12 +92,14 @@ def run(
         typer.Exit: The run failed.
     """
     echo = Echo(active=streams and not options.as_json)
-    state = execute(graph, value, settings, options, echo)
+    try:
+        state = execute(graph, value, settings, options, echo)
+    except Exception as error:
+        fail_with(error, quiet=options.quiet or options.as_json)
     if options.as_json:
-        is_utf = (sys.stdout.encoding or "").lower().startswith("utf")
-        typer.echo(json.dumps(state, indent=2, ensure_ascii=not is_utf))
+        typer.echo(json.dumps(state, indent=2, ensure_ascii=not is_unicode(sys.stdout)))
         return state
-    echo.end_with(answer(state))
+    echo.finish(answer(state))
     if not options.quiet:
         typer.echo("\n" + report_text(state["report"]), err=True)
     if note := note_on(state["report"]):
@@ -118,22 +121,22 @@ def execute(graph: Graph, value: Any, settings: Any, options: Options, echo: "Ec
         The output state.
 
     Raises:
-        typer.Exit: The run failed.
+        ParallelPatternError: The run failed; or another error, which nobody foresaw.
     """
-    is_silent = options.quiet or options.as_json
     try:
-        with progress(hidden=is_silent) as shown:
+        with progress(
+            live=not options.quiet, lines=not (options.quiet or options.as_json)
+        ) as shown:
             return asyncio.run(_follow(graph, value, settings, shown, echo))
-    except Exception as error:
-        echo.end()
-        fail_with(error, quiet=is_silent)
+    finally:
+        echo.end_line()
 
 
 class Echo:
     """Writes the answer's tokens to standard output as they come, if that is a terminal."""
 
     def __init__(self, *, active: bool) -> None:
-        self.active = active and sys.stdout.isatty()
+        self.active = active and is_terminal(sys.stdout)
         self._id: str | None = None
         self._text = ""
 
@@ -142,33 +145,32 @@ class Echo:
         if not self.active or not isinstance(chunk, AIMessageChunk) or not chunk.text:
             return
         shown.stop()
-        if self._text and chunk.id != self._id:  # a second try
-            self.end()
-        self._id = chunk.id
+        if chunk.id != self._id:  # the first try, or another one
+            self.end_line()
+            self._id, self._text = chunk.id, ""
         self._text += chunk.text
         typer.echo(for_terminal(chunk.text), nl=False)
 
-    def end(self) -> None:
-        """End the line of what was written."""
+    def end_line(self) -> None:
+        """End the line that was begun."""
         if self._text and not self._text.endswith("\n"):
+            self._text += "\n"
             typer.echo()
-        self._text = ""
 
-    def end_with(self, answer: str) -> None:
+    def finish(self, answer: str) -> None:
         """Write the answer, unless it has been written as it came."""
-        has_come = self._text.strip() == answer.strip()
-        self.end()
-        if not has_come:
-            typer.echo(for_terminal(answer) if sys.stdout.isatty() else answer)
+        if not self._text or self._text.strip() != answer.strip():
+            typer.echo(for_terminal(answer) if is_terminal(sys.stdout) else answer)
 
 
 async def _follow(graph: Graph, value: Any, settings: Any, shown: Progress, echo: Echo) -> State:
     """Run the graph to its end and give its output state."""
     state: State = {}
-    modes = ["custom", "messages", "values"]
+    modes: list[StreamMode] = ["custom", "messages", "values"]
     stream = graph.astream({"input": value}, context=settings, stream_mode=modes)
     async with aclosing(stream) as items:  # type: ignore[type-var]
-        async for mode, item in items:
+        async for part in items:
+            mode, item = cast("tuple[StreamMode, Any]", part)
             if mode == "values":
                 state = item
             elif mode == "messages":

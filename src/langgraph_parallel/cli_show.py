@@ -1,7 +1,7 @@
 """Answers and reports as text."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 from unicodedata import category
 
 from langgraph_parallel.timeline import branch_names, one_line, timeline
@@ -92,6 +92,16 @@ def for_terminal(text: str) -> str:
         'a\tb\n]0;title'
     """
     return "".join(c for c in text if c in "\n\t" or category(c) != "Cc")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether somebody sees at once what is written; `None` is a closed stream."""
+    return stream is not None and stream.isatty()
+
+
+def is_unicode(stream: TextIO | None) -> bool:
+    """Say whether a stream takes all characters."""
+    return stream is None or (stream.encoding or "").lower().startswith("utf")
 
 
 def _read(state: State) -> list[Mapping[str, Any]]:

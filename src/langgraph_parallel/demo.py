@@ -6,11 +6,13 @@ from typing import Any
 
 import typer
 
-from langgraph_parallel.cli_run import Echo, Graph, Options, execute
-from langgraph_parallel.cli_show import for_terminal, report_text
+from langgraph_parallel.cli_run import Echo, Graph, Options, execute, fail_with
+from langgraph_parallel.cli_show import report_text
+from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.graphs import code_review
 from langgraph_parallel.graphs.guardrail import create_guardrail
 from langgraph_parallel.graphs.voting import create_voting
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.guard import Guard
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.voter import Voter
@@ -25,8 +27,9 @@ GUARD_SECONDS = 60.0
 """Deadline of the model's guard: generous, for slow machines."""
 
 TINY = """
-It has 135 million parameters and runs inside this program: it shows the wiring. What it says of
-code is mostly nonsense, and its judgements are close to guessing."""
+It has 135 million parameters and is part of the installation: no key, no network.
+It shows the wiring. What it says of code is mostly nonsense, and its judgements
+are close to guessing."""
 
 
 def run_demo(options: Options) -> None:
@@ -120,7 +123,15 @@ def _heading(title: str, text: str) -> None:
 
 
 def _run(graph: Graph, value: str, options: Options, settings: Any = None) -> None:
+    """Run a graph, once more if its branches fail, as those of a tiny model can."""
     echo = Echo(active=True)
-    state = execute(graph, value, settings, options, echo)
-    echo.end_with(for_terminal(str(state["output"])))
+    try:
+        state = execute(graph, value, settings, options, echo)
+    except BranchFailedError as error:
+        typer.echo(f"{explain(error)}\nAsked again.\n")
+        try:
+            state = execute(graph, value, settings, options, echo)
+        except BranchFailedError as error:
+            fail_with(error, quiet=False)
+    echo.finish(str(state["output"]))
     typer.echo("\n" + report_text(state["report"]))

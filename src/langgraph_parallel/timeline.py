@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 LINES = 20
 """Branches that get a line of their own; further ones share one."""
@@ -94,7 +94,7 @@ def one_line(value: Any) -> str:
         >>> one_line("two\nlines \x1b[31m")
         'two lines [31m'
     """
-    text = "".join(c if c.isprintable() else " " for c in str(value))
+    text = "".join(" " if category(c) == "Cc" else c for c in str(value))
     return " ".join(text.split())
 
 
