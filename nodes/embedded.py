@@ -156,6 +156,8 @@ def embedded_server(path: Path | None = None) -> str:
         if address is None:
             file = check_embedded(path)
             if running_server(file) is None:
+                if file in _servers:  # it has died
+                    _stop(_servers[file].process)
                 _servers[file] = _start(file)
             server = _servers[path] = _servers[file]
             address = server.address

@@ -25,7 +25,7 @@ from langgraph_parallel.nodes.embedded import embedded_server
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.masking import mask
 
-LOCAL_MAX_TOKENS = 1024
+LOCAL_MAX_TOKENS = 512
 """Longest reply of the model `local`, which else may repeat itself until its context is full."""
 
 _OPENAI = "https://api.openai.com/v1"
@@ -95,6 +95,7 @@ def embedded_model(path: Path | None) -> Made:
         stream_usage=True,
         http_socket_options=(),  # for its own transport, which is not used
         max_completion_tokens=None if path else LOCAL_MAX_TOKENS,
+        frequency_penalty=None if path else 0.6,  # so small a model else falls into loops
         # A kept connection occupies one of the server's threads while it is idle.
         default_headers={"Connection": "close"},
         # Requests wait for a free slot, for minutes if there are many: that is no stalled stream.

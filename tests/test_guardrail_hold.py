@@ -85,18 +85,26 @@ async def open_when_answered(server: StubServer) -> None:
     server.open("guard")
 
 
+async def events_v3(graph: Graph) -> AsyncIterator[Any]:
+    events: Any = graph.astream_events({"input": "x"}, version="v3")
+    async for event in await events:
+        yield event
+
+
 STREAMS: dict[str, Callable[[Graph], AsyncIterator[Any]]] = {
     "astream": lambda graph: graph.astream(
         {"input": "x"}, stream_mode=STREAM_MODES, subgraphs=True, print_mode=()
     ),
     "astream_events v2": lambda graph: graph.astream_events({"input": "x"}, version="v2"),
     "astream_events v1": lambda graph: graph.astream_events({"input": "x"}, version="v1"),
+    "astream_events v3": events_v3,
     "astream_log": lambda graph: graph.astream_log({"input": "x"}),
 }
 
 
 @pytest.mark.filterwarnings("ignore:astream_:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Pydantic serializer:UserWarning")
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
 class TestBlocked:
     @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
     @pytest.mark.parametrize("kind", RESPONSES)

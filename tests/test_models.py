@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def test_a_missing_gguf_file_is_named(tmp_path: Path) -> None:
 
 def test_other_providers_need_langchain(hide: Hide) -> None:
     hide("langchain")
-    with pytest.raises(SetupError, match="`pip install langchain`.*'anthropic'"):
+    with pytest.raises(SetupError, match=r"`pip install langchain`.*'anthropic'"):
         check_model("anthropic:claude")
 
 
@@ -175,7 +175,7 @@ async def test_other_providers_are_made_by_langchain() -> None:
     model = await get_model("known:model")
     assert (await model.ainvoke("hi")).text == "known:model"
     assert await get_model("known:model") is model
-    with pytest.raises(ModelUnavailableError, match="'other:model'.*Unsupported provider"):
+    with pytest.raises(ModelUnavailableError, match=r"'other:model'.*Unsupported provider"):
         await get_model("other:model")
 
 
@@ -226,7 +226,7 @@ async def test_the_id_of_a_chat_model_has_its_name_and_no_key(server: StubServer
 
 
 async def test_a_missing_key_is_said_before_any_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelUnavailableError, match="'openai:m'.*OPENAI_API_KEY"):
+    with pytest.raises(ModelUnavailableError, match=r"'openai:m'.*OPENAI_API_KEY"):
         await get_model("openai:m")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     await get_model("openai:m")
@@ -253,7 +253,7 @@ async def test_a_wrong_base_url_is_said_before_any_call(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", url)
-    with pytest.raises(SetupError, match="OPENAI_BASE_URL is .* no address"):
+    with pytest.raises(SetupError, match=r"OPENAI_BASE_URL is .* no address"):
         await get_model(MODEL)
 
 
@@ -383,15 +383,16 @@ def test_threads_with_loops_of_their_own_do_not_disturb_one_another(server: Stub
 
 def test_sync_calls_and_other_loops_alternate(server: StubServer) -> None:
     server.on("hi", "hello")
-    calls = [lambda: run_sync(ask()), lambda: asyncio.run(ask())]
-    assert [call() for _ in range(3) for call in calls] == ["hello"] * 6
+    for _ in range(3):
+        assert run_sync(ask()) == "hello"
+        assert asyncio.run(ask()) == "hello"
 
 
 def test_uvloop_closes_its_clients(server: StubServer) -> None:
-    uvloop = pytest.importorskip("uvloop")
+    run: Callable[[Coroutine[Any, Any, str]], str] = pytest.importorskip("uvloop").run
     server.on("hi", "hello")
     before = dict(clients._by_loop)
-    assert [uvloop.run(ask()) for _ in range(2)] == ["hello"] * 2
+    assert [run(ask()) for _ in range(2)] == ["hello"] * 2
     assert clients._by_loop == before
 
 

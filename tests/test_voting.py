@@ -6,12 +6,10 @@ from typing import Any, Literal
 
 import pytest
 from drive import MODEL, Graph, run
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 from stub_server import ChatRequest, Reply, StubServer
+from text_model import TextModel
 
 from langgraph_parallel import (
     Ballot,
@@ -231,23 +229,6 @@ class TestBallots:
         graph = create_voting(Voter("v", "Vote."), options=["yes", "no"], model=MODEL)
         with pytest.raises(BranchFailedError, match=r"All 3 votes failed.*refused the API key"):
             run(graph, {"input": "x"}, mode)
-
-
-class TextModel(BaseChatModel):
-    """A chat model without structured output, which answers by the content."""
-
-    replies: dict[str, str]
-
-    @property
-    def _llm_type(self) -> str:
-        return "text"
-
-    def _generate(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **__: Any
-    ) -> ChatResult:
-        text = "\n".join(message.text for message in messages)
-        reply = next(reply for key, reply in self.replies.items() if key in text)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(reply))])
 
 
 class TestTextFallback:

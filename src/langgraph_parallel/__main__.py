@@ -32,10 +32,11 @@ def _run() -> None:
     try:
         from langgraph_parallel.cli import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        package = (error.name or "").partition(".")[0]
+        if package not in {"typer", "rich"}:
             raise
         _stop(
-            f"The command line needs the package {error.name}, which is not installed. Run "
+            f"The command line needs the package {package}, which is not installed. Run "
             "`pip install 'langgraph-parallel[cli]'`.",
             USAGE,
         )

@@ -1,8 +1,6 @@
 """The commands of `langgraph-parallel`."""
 
 from collections.abc import Mapping
-from enum import Enum
-from importlib import import_module
 from importlib.metadata import version as version_of
 from typing import Annotated, Any
 
@@ -11,7 +9,16 @@ from typer.core import TyperGroup
 
 from langgraph_parallel import cli_show as show
 from langgraph_parallel.cli_input import STDIN, read_file, read_text
-from langgraph_parallel.cli_run import FAILED, FLAGGED, INTERRUPTED, Options, fail, fail_with, run
+from langgraph_parallel.cli_run import (
+    FAILED,
+    FLAGGED,
+    INTERRUPTED,
+    Graph,
+    Options,
+    fail,
+    fail_with,
+    run,
+)
 from langgraph_parallel.errors import ParallelPatternError, SetupError
 from langgraph_parallel.graphs import (
     classify as classify_graph,
@@ -33,15 +40,14 @@ EPILOG = (
 FLAGS = "Exit code 3: {}."
 
 
-class GraphName(str, Enum):
-    """The ready-made graphs."""
-
-    code_review = "code_review"
-    response_evaluation = "response_evaluation"
-    classify = "classify"
-    vulnerability_scan = "vulnerability_scan"
-    moderation = "moderation"
-    safe_respond = "safe_respond"
+GRAPHS: dict[str, Graph] = {
+    "code_review": code_review.graph,
+    "response_evaluation": response_evaluation.graph,
+    "classify": classify_graph.graph,
+    "vulnerability_scan": vulnerability_scan.graph,
+    "moderation": moderation.graph,
+    "safe_respond": safe_respond.graph,
+}
 
 
 class Commands(TyperGroup):
@@ -185,10 +191,13 @@ def respond(
 
 
 @app.command()
-def draw(graph: Annotated[GraphName, typer.Argument(help="A ready-made graph.")]) -> None:
+def draw(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help=f"One of {', '.join(GRAPHS)}.")],
+) -> None:
     """Print the drawing of a ready-made graph as Mermaid text."""
-    module = import_module(f"langgraph_parallel.graphs.{graph.value}")
-    typer.echo(module.graph.get_graph().draw_mermaid().rstrip())
+    if graph not in GRAPHS:
+        raise SetupError(f"There is no graph {graph!r}. Give one of: {', '.join(GRAPHS)}.")
+    typer.echo(GRAPHS[graph].get_graph().draw_mermaid().rstrip())
 
 
 @app.command()

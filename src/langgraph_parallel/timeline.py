@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 from unicodedata import category, east_asian_width
 
@@ -9,7 +10,7 @@ LINES = 20
 """Branches that get a line of their own; further ones share one."""
 MIN_WIDTH = 50
 
-_NAME, _NOTE, _STATUS, _SECONDS = 20, 18, 9, 8
+_STATUS, _SECONDS = 9, 8
 _WAITING = "·"
 _BARS = {"ok": ("━", "━"), "error": ("━", "✗"), "timeout": ("━", "!"), "cancelled": ("╌", "╌")}
 _STOPPED_BY = {
@@ -38,24 +39,25 @@ def timeline(report: Mapping[str, Any], *, width: int = 72) -> str:
         >>> branch = {"name": "tone", "status": "ok", "started": 0.5, "seconds": 0.5}
         >>> report = {"branches": [branch], "usage": usage, "seconds": 1.0}
         >>> print(timeline(report, width=50))
-        tone  ············━━━━━━━━━━━━  ok         0.50 s
+        tone  ············━━━━━━━━━━━━━  ok         0.50 s
         1.00 s, 1 call, 9 tokens in, 4 out
     """
+    width = max(width, MIN_WIDTH)
     branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
     shown = branches[:LINES]
-    names = _column(branch_names(branches)[:LINES], _NAME)
-    notes = _column([branch_note(branch) for branch in shown], _NOTE)
-    taken = _cells(names[0]) + 2 + 2 + _STATUS + _SECONDS if shown else 0
-    taken += 2 + _cells(notes[0]) if shown and notes[0] else 0
+    names = _column(branch_names(branches)[:LINES], width // 4)
+    notes = _column([branch_note(branch) for branch in shown], width // 5)
+    fixed = [max(map(_cells, column), default=0) for column in (names, notes)]
+    cells = width - sum(fixed) - _STATUS - _SECONDS - 4 - (2 if any(notes) else 0)
     end = max([report.get("seconds") or 0.0, *(b["started"] + b["seconds"] for b in branches)])
     lines = [
-        f"{name}  {_bar(branch, end, max(width, MIN_WIDTH) - taken)}  "
+        f"{name}  {_bar(branch, end, cells)}  "
         f"{branch['status']:{_STATUS}}{seconds_text(branch['seconds']):>{_SECONDS}}  {note}"
         for name, branch, note in zip(names, shown, notes, strict=True)
     ]
     if len(branches) > LINES:
         lines.append(f"and {len(branches) - LINES} more: {_statuses(branches[LINES:])}")
-    lines += [*_outcome(report), _totals(report)]
+    lines += [*wrap(_outcome(report), width, subsequent_indent="  "), _totals(report)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -121,8 +123,8 @@ def _bar(branch: Mapping[str, Any], end: float, cells: int) -> str:
     return f"{_WAITING * start + fill * (stop - start - 1) + tip:{cells}}"
 
 
-def _outcome(report: Mapping[str, Any]) -> list[str]:
-    """Say what a vote or the guards decided."""
+def _outcome(report: Mapping[str, Any]) -> str:
+    """Say what a vote or the guards decided; empty for sections."""
     if "counts" in report:
         counts = ", ".join(f"{one_line(name)} {n}" for name, n in report["counts"].items())
         parts = [f"votes: {counts or 'none'}"]
@@ -132,12 +134,12 @@ def _outcome(report: Mapping[str, Any]) -> list[str]:
         parts.append(f"stopped after {_number(report['rounds'], 'round')}: {reason}")
         if not report["decided"]:
             parts.append("no decision")
-        return ["; ".join(parts)]
+        return "; ".join(parts)
     if "verdict" in report:
         by = ", ".join(map(one_line, report["blocked_by"]))
         verdict = report["verdict"].replace("_", " ")
-        return [f"verdict: {verdict}{' by ' + by if by else ''}"]
-    return []
+        return f"verdict: {verdict}{' by ' + by if by else ''}"
+    return ""
 
 
 def _totals(report: Mapping[str, Any]) -> str:
