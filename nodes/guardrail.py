@@ -1,6 +1,6 @@
 """The nodes of the guardrail pattern."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -10,27 +10,33 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from langgraph_parallel.aggregators.ballots import match_option
-from langgraph_parallel.aggregators.verdict import Finding
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
-    Live,
     close_dispatch,
     find_live,
     new_dispatch,
 )
+from langgraph_parallel.nodes.findings import (
+    act_on_verdict,
+    finding,
+    guard_input,
+    guard_report,
+    read_finding,
+)
 from langgraph_parallel.nodes.guard import RESPOND, Guard, GuardrailSpec, GuardReply
-from langgraph_parallel.nodes.hold import Answer, Released, source_config, stream_of
+from langgraph_parallel.nodes.hold import Answer, Released
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import get_model
-from langgraph_parallel.nodes.prompts import input_text, is_conversation, render
+from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
+from langgraph_parallel.nodes.source import source_config, stream_of
 
 FAN_OUT, VERDICT = "fan_out", "verdict"
 
@@ -74,7 +80,7 @@ class GuardrailNodes:
         dispatch: Dispatch = state[DISPATCH]
         default = await default_for([*spec.guards, spec.answer], spec.model)
         tasks = [
-            make_task(index, guard, default, _guard_input(guard, value))
+            make_task(index, guard, default, guard_input(guard, value))
             for index, guard in enumerate(spec.guards)
         ]
         if spec.mode == "parallel":
@@ -97,10 +103,10 @@ class GuardrailNodes:
                     live.all_begun.set()
             if task["prompt"] is None:
                 output = await run(guard.run, task["input"], config, runtime)
-                return _finding(plain(output), guard)
+                return read_finding(plain(output), guard)
             chosen = guard.model if guard.model is not None else spec.model
             model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
-            return _finding(await _ask_guard(model, task, guard, config), guard)
+            return read_finding(await _ask_guard(model, task, guard, config), guard)
 
         try:
             result = await run_branch(
@@ -117,7 +123,7 @@ class GuardrailNodes:
             )
             if live:
                 live.outcomes[task["index"]] = finding(result)
-                _act_on_verdict(spec, live)
+                act_on_verdict(spec, live)
         except BaseException:  # such as an interrupt: there is no verdict to wait for in this run
             if live:
                 live.denied.set()
@@ -191,7 +197,7 @@ class GuardrailNodes:
         if verdict == "passed" and is_put_off:
             return {NEXT: {**dispatch, "passed": True}}
         close_dispatch(dispatch)
-        report = {**make_report("guardrail", dispatch, results), **_guard_report(spec, results)}
+        report = {**make_report("guardrail", dispatch, results), **guard_report(spec, results)}
         report["verdict"] = verdict
         if verdict != "passed" or answer is None:
             refusal = spec.refusal if isinstance(spec.refusal, str) else spec.refusal(report)
@@ -232,49 +238,6 @@ class GuardrailNodes:
             yield piece
 
 
-def _guard_input(guard: Guard, value: Any) -> Any:
-    """Show a model a conversation as text: as messages it would go on with it, not judge it."""
-    return input_text(value) if guard.prompt is not None and is_conversation(value) else value
-
-
-def finding(result: BranchResult) -> Finding | None:
-    """Give what a guard found; `None` if it was cancelled because it no longer mattered."""
-    if result["status"] == "ok":
-        return "tripped" if result["output"]["tripped"] else "passed"
-    if result["status"] == "cancelled":
-        return None
-    return "timed_out" if result["status"] == "timeout" else "failed"
-
-
-def _act_on_verdict(spec: GuardrailSpec, live: Live) -> None:
-    """Release or end the answer as soon as the verdict cannot change any more."""
-    verdict = spec.policy.verdict([live.outcomes.get(i) for i in range(len(spec.guards))])
-    if verdict is None:
-        return
-    (live.released if verdict == "passed" else live.denied).set()
-    live.settled.set()
-    live.all_begun.set()
-
-
-def _finding(output: Any, guard: Guard) -> dict[str, Any]:
-    """Read a guard's output.
-
-    Raises:
-        TypeError: It is neither a bool, nor a dict with `tripped`, nor what `trip_on` says.
-    """
-    reason = None
-    if isinstance(output, dict) and "tripped" in output:
-        reason, output = output.get("reason"), output["tripped"]
-        if isinstance(output, bool):
-            return {"tripped": output, "reason": reason}
-    if guard.trip_on is True and not isinstance(output, bool):
-        raise TypeError(
-            f"Guard {guard.name!r} gave {output!r:.80}. Give True when it trips and False when it "
-            "passes, or {'tripped': bool, 'reason': str}; or say with trip_on= which output trips."
-        )
-    return {"tripped": output == guard.trip_on, "reason": reason}
-
-
 async def _ask_guard(model: BaseChatModel, task: Task, guard: Guard, config: RunnableConfig) -> Any:
     prompt = task["prompt"] or ""
     try:
@@ -287,34 +250,3 @@ async def _ask_guard(model: BaseChatModel, task: Task, guard: Guard, config: Run
         if why is not None:
             raise ValueError(f"The reply {why}.") from None
         return {"tripped": option == "blocked", "reason": None}
-
-
-def _guard_report(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[str, Any]:
-    """Make the guardrail's own part of the report."""
-    guards = [result for result in results if result["index"] < len(spec.guards)]
-    entries = [
-        {
-            "name": result["name"],
-            "finding": finding(result) or "cancelled",
-            "reason": result["output"]["reason"] if result["status"] == "ok" else result["error"],
-            "seconds": result["seconds"],
-            "usage": result["usage"],
-        }
-        for result in guards
-    ]
-    denied = [
-        entry
-        for entry, result in zip(entries, guards, strict=True)
-        if (found := finding(result)) is not None and spec.policy.trips(found)
-    ]
-    ends = [r["started"] + r["seconds"] for r in guards if r["status"] != "cancelled"]
-    answer = next((r for r in results if r["index"] == len(spec.guards)), None)
-    saved = 0.0
-    if answer is not None and answer["status"] == "ok" and ends:
-        saved = max(max(ends) - answer["started"], 0.0)
-    return {
-        "guards": entries,
-        "blocked_by": [entry["name"] for entry in denied],
-        "reasons": [entry["reason"] for entry in denied if entry["reason"]],
-        "seconds_saved": round(min(saved, answer["seconds"]) if answer else 0.0, 4),
-    }

@@ -5,32 +5,24 @@ chat model that only passes them on: so LangGraph's `messages` stream shows them
 """
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
-    BaseCallbackManager,
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, BaseMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.tracers.base import BaseTracer
-from langchain_core.tracers.log_stream import LogStreamCallbackHandler
-from langgraph.pregel import Pregel
-from langgraph.runtime import Runtime
 from pydantic import PrivateAttr
 
-from langgraph_parallel.nodes.calls import from_graph, plain, run, to_graph, wanted
+from langgraph_parallel.nodes.calls import plain
 from langgraph_parallel.nodes.cancel import end
-from langgraph_parallel.nodes.meter import PASSED_ON, Meter
-from langgraph_parallel.nodes.prompts import input_text, is_conversation
-from langgraph_parallel.nodes.threads import in_thread
+from langgraph_parallel.nodes.meter import PASSED_ON
+from langgraph_parallel.nodes.source import Whole, piece_text
 
 HELD_PIECES = 1024
 """Pieces of the answer that wait for the verdict; then the model's stream is read no further."""
@@ -120,13 +112,6 @@ class BrokenAnswerError(RuntimeError):
     """An answer that failed after a part of it had left."""
 
 
-class Whole:
-    """Marks the last item of a source that gives its whole answer beside the pieces."""
-
-    def __init__(self, output: Any) -> None:
-        self.output = output
-
-
 class Released(BaseChatModel):
     """A chat model that passes on an answer's pieces once they are released."""
 
@@ -179,110 +164,3 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         raise NotImplementedError("An answer is released by async code only.")
-
-
-def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
-    """Make a config with which the answer's calls reach tracers and meters, but no stream."""
-    callbacks = config.get("callbacks")
-    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
-    silent = [
-        handler
-        for handler in handlers
-        if isinstance(handler, (BaseTracer, Meter))
-        and not isinstance(handler, LogStreamCallbackHandler)  # a tracer that is a stream
-    ]
-    own = config.get("configurable", {})
-    return RunnableConfig(
-        callbacks=[*silent, meter],
-        metadata=dict(config.get("metadata") or {}),
-        configurable={key: part for key, part in own.items() if not _is_langgraphs(key)},
-    )
-
-
-async def stream_of(
-    target: Any, value: Any, config: RunnableConfig, runtime: Runtime[Any]
-) -> AsyncIterator[Any]:
-    """Stream the answer of a Runnable, a compiled graph or a function.
-
-    Args:
-        target: A Runnable, a compiled graph, or a sync or async function or generator function.
-        value: Its input.
-        config: See `source_config`.
-        runtime: LangGraph's runtime, for functions that ask for it.
-
-    Yields:
-        Pieces (text or message chunks), at last a `Whole` if the answer is more than its pieces.
-    """
-    runtime = runtime.override(stream_writer=_write_nothing)
-    if isinstance(target, Pregel):
-        pieces = _stream_of_graph(target, value, config, runtime)
-    elif isinstance(target, Runnable):
-        is_model = isinstance(target, BaseChatModel) and not is_conversation(value)
-        pieces = target.astream(input_text(value) if is_model else value, config)
-    elif inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
-        var_child_runnable_config.set(config)  # for calls that it makes without a config
-        extra = wanted(target, {"config": config, "runtime": runtime})
-        if inspect.isasyncgenfunction(target):
-            pieces = target(value, **extra)
-        else:
-            pieces = _each(await in_thread(lambda: list(target(value, **extra))))
-    else:
-        pieces = _each([Whole(await run(target, value, config, runtime))])
-    async with aclosing(pieces):  # type: ignore[type-var]
-        async for piece in pieces:
-            yield piece
-
-
-async def _stream_of_graph(
-    graph: Pregel[Any, Any, Any, Any],
-    value: Any,
-    config: RunnableConfig,
-    runtime: Runtime[Any],
-) -> AsyncIterator[Any]:
-    state: Any = None
-    stream = graph.astream(
-        to_graph(graph, value),
-        config,
-        context=runtime.context,
-        stream_mode=["messages", "values"],
-    )
-    async for mode, item in stream:
-        if mode == "values":
-            state = item
-            if isinstance(item, dict) and "__interrupt__" in item:
-                raise RuntimeError(
-                    "The response paused for an interrupt, which cannot be answered inside a "
-                    "guardrail. Put the node that interrupts behind the guardrail."
-                )
-        elif isinstance(item, tuple) and isinstance(item[0], AIMessageChunk):
-            yield item[0]
-    yield Whole(from_graph(graph, state))
-
-
-def _write_nothing(event: Any) -> None:
-    """Stand in for the stream writer: what the answer writes must not show before the verdict."""
-
-
-async def _each(pieces: Iterable[Any]) -> AsyncIterator[Any]:
-    for piece in pieces:
-        yield piece
-
-
-def piece_text(piece: Any) -> str:
-    """Give the text of a piece.
-
-    Raises:
-        TypeError: The piece is no text and no message.
-    """
-    if isinstance(piece, str):
-        return piece
-    if isinstance(piece, (BaseMessage, BaseMessageChunk)):
-        return str(piece.text)
-    raise TypeError(
-        f"The response streamed a {type(piece).__name__}. Stream text or messages, or return the "
-        "whole answer."
-    )
-
-
-def _is_langgraphs(key: str) -> bool:
-    return key.startswith(("__", "checkpoint"))

@@ -18,9 +18,10 @@ from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
 from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
-from langgraph_parallel.nodes.explain import explain, mask
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
+from langgraph_parallel.nodes.masking import mask
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import render

@@ -372,7 +372,7 @@ class TestFailures:
         result = call("review", source)
         assert result.exit_code == 1
         assert result.stdout == ""
-        assert [line.split()[-3] for line in result.stderr.splitlines()[3:6]] == [
+        assert [line.split()[-3] for line in result.stderr.splitlines()[4:7]] == [
             "error",
             "ok",
             "ok",

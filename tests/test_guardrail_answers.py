@@ -124,7 +124,7 @@ class TestAnswers:
 
         async def answer(text: str, config: RunnableConfig, runtime: Runtime[None]) -> str:
             runtime.stream_writer({"this": "is muted"})
-            return f"{(await model.ainvoke(text)).text}{config['metadata']['end']}"
+            return f"{(await model.ainvoke(text)).text}{config.get('metadata', {})['end']}"
 
         graph = create_guardrail(answer, guards(False))
         config = RunnableConfig(metadata={"end": "!"})

@@ -25,6 +25,7 @@ from langgraph_parallel.nodes.models import (
     DEFAULT_OPENAI_MODEL,
     check_model,
     default_model,
+    found_model,
     get_model,
     model_id,
 )
@@ -212,6 +213,15 @@ def test_without_any_model_all_ways_to_get_one_are_said(
         assert way in str(caught.value)
     with pytest.raises(ModelUnavailableError):
         asyncio.run(get_model(None))
+
+
+async def test_the_default_is_looked_for_only_where_a_model_is_needed(hide: Hide) -> None:
+    assert await found_model(None, is_needed=True) == "local"
+    assert await found_model("openai:m", is_needed=True) == "openai:m"
+    hide("xllamacpp")
+    assert await found_model(None, is_needed=False) is None
+    with pytest.raises(ModelUnavailableError):
+        await found_model(None, is_needed=True)
 
 
 def test_ids_of_models() -> None:
@@ -440,12 +450,14 @@ with StubServer(default="hello") as server:
 """
 
 
+@pytest.mark.slow
 def test_a_script_ends_without_any_warning() -> None:
     ended = run_script(SCRIPT.replace("BEFORE_EXIT", ""), "-X", "dev", "-W", "error")
     assert ended.stderr == ""
     assert ended.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "leave",
     [

@@ -62,7 +62,9 @@ def mixed() -> Iterator[tuple[str, float]]:
         thought.options,
         ("five of each",),
         tuple(
-            Question(ours.gold, tuple(shuffle.sample(ours.votes, 5) + shuffle.sample(theirs.votes, 5)))
+            Question(
+                ours.gold, tuple(shuffle.sample(ours.votes, 5) + shuffle.sample(theirs.votes, 5))
+            )
             for _ in range(ORDERS)
             for ours, theirs in zip(thought.questions, logic.questions, strict=True)
         ),
@@ -70,9 +72,12 @@ def mixed() -> Iterator[tuple[str, float]]:
     for recording in (thought, logic, both):
         spec = replace(sampled_spec(recording, "fixed 9"), stop=fixed(10), max_votes=10)
         replay = Replay(spec)
-        yield recording.name, fmean(
-            replay.run(votes).decision.value == question.gold
-            for question, votes in orders(recording)
+        yield (
+            recording.name,
+            fmean(
+                replay.run(votes).decision.value == question.gold
+                for question, votes in orders(recording)
+            ),
         )
 
 

@@ -10,7 +10,7 @@ from voting.recordings import Question, Recording, Vote, sampled
 from voting.replay import Outcome, Replay
 from voting.specs import ALL, sampled_spec
 
-ORDERS = 20
+ORDERS = 10
 """Over how many orders of the samples is averaged."""
 
 METHODS = {

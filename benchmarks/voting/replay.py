@@ -82,9 +82,7 @@ class Replay:
         return round_size(self.spec, count(ballots), len(ballots), len(seen))
 
     def _decide(self, seen: tuple[Vote, ...]) -> Decision:
-        return self.spec.decide(
-            counted(self.spec, readable(self.results(seen))), self.spec.size
-        )
+        return self.spec.decide(counted(self.spec, readable(self.results(seen))), self.spec.size)
 
     def _result(self, index: int, vote: Vote) -> BranchResult:
         return BranchResult(

@@ -1,7 +1,7 @@
 """The voting specifications that are compared."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any
 
 from langgraph_parallel.aggregators.rules import plurality, rule_named
@@ -27,13 +27,13 @@ DEFAULT = "default"
 """What `create_voting` does when it is given neither a stop nor a cap."""
 
 STOPS: Mapping[str, Callable[[], Stop]] = {
-    **{f"fixed {n}": lambda n=n: fixed(n) for n in (1, 3, 5, 9, 15)},  # type: ignore[misc]
-    **{f"ahead by {k}": lambda k=k: ahead_by(k) for k in (1, 2, 3, 4, 5)},  # type: ignore[misc]
-    **{f"beta {p}": lambda p=p: beta(p) for p in (0.9, 0.95, 0.99)},  # type: ignore[misc]
-    **{f"first to {k}": lambda k=k: first_to(k) for k in (2, 3, 5, 8)},  # type: ignore[misc]
-    "unanimous 2, or fixed 5": lambda: unanimous_or(fixed(5)),
-    "unanimous 3, or fixed 9": lambda: unanimous_or(fixed(9), first=3),
-    ALL: lambda: fixed(CAP),
+    **{f"fixed {n}": partial(fixed, n) for n in (1, 3, 5, 9, 15)},
+    **{f"ahead by {k}": partial(ahead_by, k) for k in (1, 2, 3, 4, 5)},
+    **{f"beta {p}": partial(beta, p) for p in (0.9, 0.95, 0.99)},
+    **{f"first to {k}": partial(first_to, k) for k in (2, 3, 5, 8)},
+    "unanimous 2, or fixed 5": partial(unanimous_or, fixed(5)),
+    "unanimous 3, or fixed 9": partial(unanimous_or, fixed(9), first=3),
+    ALL: partial(fixed, CAP),
 }
 """Stops with a cap of `CAP`, but for those of `SETTLED`."""
 
@@ -54,13 +54,11 @@ def sampled_spec(recording: Recording, stop: str, rounds: Rounds = "lossless") -
     """
     if stop == DEFAULT:
         return VotingSpec(_voters(recording), options=recording.options, rounds=rounds)
-    cap = min(SETTLED.get(stop, CAP), recording.votes)
-    chosen = settled(plurality(), recording.options) if stop in SETTLED else STOPS[stop]()
     return VotingSpec(
         _voters(recording),
         options=recording.options,
-        stop=remember(chosen),
-        max_votes=cap,
+        stop=_stop(stop, recording.options),
+        max_votes=min(SETTLED.get(stop, CAP), recording.votes),
         max_calls=recording.votes,
         rounds=rounds,
     )
@@ -94,7 +92,7 @@ def panel_spec(
 def remember(stop: Stop) -> Stop:
     """Make a stop remember what it said of which counts."""
 
-    @lru_cache(None)
+    @cache
     def ask(counts: tuple[tuple[str, int], ...], n: int, cap: int) -> bool:
         return stop(dict(counts), n, cap)
 
@@ -103,6 +101,11 @@ def remember(stop: Stop) -> Stop:
 
     vars(remembered).update(vars(stop))
     return remembered
+
+
+@cache
+def _stop(name: str, options: tuple[str, ...]) -> Stop:
+    return remember(settled(plurality(), options) if name in SETTLED else STOPS[name]())
 
 
 def _voters(recording: Recording) -> list[Voter]:

@@ -18,6 +18,7 @@ from langgraph_parallel.cli_show import for_terminal, is_terminal, is_unicode, n
 from langgraph_parallel.errors import BranchFailedError, SetupError, UndecidedError
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.models import check_model, default_model
+from langgraph_parallel.timeline import timeline
 
 FAILED, USAGE, FLAGGED, INTERRUPTED = 1, 2, 3, 130
 
@@ -60,7 +61,7 @@ def fail_with(error: BaseException, *, quiet: bool = True) -> NoReturn:
         typer.Exit: Always.
     """
     if isinstance(error, (BranchFailedError, UndecidedError)) and error.report and not quiet:
-        typer.echo(report_text(error.report) + "\n", err=True)
+        typer.echo("\n" + timeline(error.report) + "\n", err=True)
     fail(explain(error), USAGE if isinstance(error, SetupError) else FAILED)
 
 

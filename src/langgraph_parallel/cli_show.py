@@ -8,10 +8,9 @@ from langgraph_parallel.timeline import branch_names, one_line, timeline
 
 State = Mapping[str, Any]
 
-NOTE = (
-    "Note: the embedded model judged this. It has 135 million parameters: it shows the wiring, and "
-    "its judgements are close to guessing. For real use, name a model with --model."
-)
+NOTE = """\
+Note: the embedded model judged this. With 135 million parameters it shows the wiring;
+its judgements are close to guessing. For real use, name a model with --model."""
 
 
 def plain_answer(state: State) -> str:
@@ -69,13 +68,16 @@ def moderation_answer(state: State) -> str:
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """Show a report: its timeline, and why branches failed."""
-    lines = [timeline(report)]
+    """Show a report: its timeline, and why branches failed or could not be read."""
     branches = report.get("branches") or []
+    lines = [timeline(report)]
     for name, branch in zip(branch_names(branches), branches, strict=True):
+        output = branch["output"]
         if branch["status"] in {"error", "timeout"}:
             lines.append(f"{name}: {one_line(branch['error'])}")
-    return for_terminal("\n".join(lines))
+        elif isinstance(output, Mapping) and output.get("unreadable"):
+            lines.append(f"{name}: {one_line(output['unreadable'])}")
+    return "\n".join(lines)
 
 
 def note_on(report: Mapping[str, Any]) -> str:
