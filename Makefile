@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format build constraints clean demo-env dev-env
+.PHONY: help demo test test-fast check format bench-voting build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ check: dev-env ## Check format, lint and types
 format: dev-env ## Format the code and repair what the linter can
 	$(bin)/ruff check --fix --exit-zero
 	$(bin)/ruff format
+
+bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes minutes
+	PYTHONPATH=benchmarks $(bin)/python -m voting
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

@@ -94,7 +94,7 @@ async def run(
 def is_async(function: Callable[..., Any]) -> bool:
     """Say whether calling a function gives a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004
+        getattr(type(function), "__call__", None)  # noqa: B004
     )
 
 

@@ -46,16 +46,17 @@ params.model_alias = {name}
 params.n_parallel = int(slots)
 params.n_ctx = int(slots) * int(context)
 params.n_batch = 512
-params.ctx_shift = False
-params.cache_ram_mib = 512
 params.n_threads_http = 64
 # Workers wait for one another in busy loops: with one on each core, any other load stalls them.
 for cpu in (params.cpuparams, params.cpuparams_batch):
     cpu.n_threads = max(1, os.cpu_count() - 1)
     cpu.poll = 0
-params.cors_origins = ""
-params.ui = False
+params.ctx_shift = False
 params.verbosity = -1
+# Not all releases have these.
+for name, value in {"cache_ram_mib": 512, "cors_origins": "", "ui": False}.items():
+    if hasattr(params, name):
+        setattr(params, name, value)
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
 sys.stdin.read()

@@ -1,4 +1,4 @@
-"""The command line: what goes where, exit codes, bad input."""
+"""The command line: what it answers, and what goes where."""
 
 import json
 import subprocess
@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import CODE, LABELS, call
 from drive import KEY
-from stub_server import ChatRequest, Reply, Rule, StubServer
-from typer.testing import CliRunner, Result
+from stub_server import ChatRequest, Rule, StubServer
 
 from langgraph_parallel.__main__ import main
-from langgraph_parallel.cli import GRAPHS, app
-from langgraph_parallel.cli_input import MAX_BYTES
+from langgraph_parallel.cli import GRAPHS
 from langgraph_parallel.cli_show import note_on
-
-MODEL = "openai:stub-model"
-CODE = "def find(name):\n    return run('SELECT ' + name)\n"
 
 FINDING = {"line": 2, "severity": "high", "problem": "SQL from text.", "fix": "Use parameters."}
 HOLE = {"line": 2, "weakness": "SQL injection", "attack": "A name with a quote."}
@@ -49,12 +45,6 @@ ANSWERS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-
 @pytest.fixture
 def stub(server: StubServer) -> Iterator[StubServer]:
     for rule in ANSWERS:
@@ -68,16 +58,6 @@ def source(tmp_path: Path) -> str:
     path = tmp_path / "find.py"
     path.write_text(CODE)
     return str(path)
-
-
-def call(*arguments: str, stdin: str | bytes = "", model: str | None = MODEL) -> Result:
-    """Run a command; whatever it does, it shows no traceback and no key."""
-    extra = [] if model is None else ["--model", model]
-    result = CliRunner().invoke(app, [*arguments, *extra], input=stdin)
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert KEY not in result.output
-    assert "Traceback" not in result.output
-    return result
 
 
 class TestAnswers:
@@ -205,209 +185,6 @@ class TestStreams:
         assert "close to guessing" in note_on(report)
         report["branches"] = [{"name": "respond", "model": "local"}]
         assert note_on(report) == ""
-
-
-LABELS = ["--label", "praise", "--label", "complaint"]
-
-
-class TestBadInput:
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            (b"", "is empty. Give some text."),
-            (b" \n\t\n", "is empty. Give some text."),
-            (b"\x89PNG\r\n", "is not UTF-8 text (byte 0 is 0x89)."),
-            (b"abc\0def", "is binary: it has a NUL at byte 3."),
-            (b"x" * (MAX_BYTES + 1), "is larger than 10 MB"),
-        ],
-        ids=["empty", "blank", "binary", "nul", "large"],
-    )
-    @pytest.mark.parametrize("command", ["review", "scan"])
-    def test_file_without_text(
-        self, server: StubServer, tmp_path: Path, command: str, content: bytes, message: str
-    ) -> None:
-        path = tmp_path / "input"
-        path.write_bytes(content)
-        for result in (call(command, str(path)), call(command, "-", stdin=content)):
-            assert result.exit_code == 2
-            assert result.stdout == ""
-            assert message in result.stderr
-        assert server.requests == []
-
-    def test_missing_file(self, server: StubServer) -> None:
-        result = call("review", "nowhere.py")
-        assert result.exit_code == 2
-        assert result.stderr.startswith("Error: There is no file 'nowhere.py'. ")
-
-    def test_folder(self, server: StubServer, tmp_path: Path) -> None:
-        result = call("scan", str(tmp_path))
-        assert result.exit_code == 2
-        assert "is a folder" in result.stderr
-
-    def test_unreadable_file(
-        self, server: StubServer, source: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def deny(*arguments: object) -> None:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "open", deny)
-        result = call("review", source)
-        assert result.exit_code == 2
-        assert "cannot be read: Permission denied." in result.stderr
-
-    @pytest.mark.parametrize(
-        "labels",
-        [[], ["a"], ["a", "a"], ["a", " "]],
-        ids=["none", "one", "equal", "blank"],
-    )
-    def test_labels_that_are_no_choice(self, server: StubServer, labels: list[str]) -> None:
-        options = [part for label in labels for part in ("--label", label)]
-        result = call("classify", "text", *options)
-        assert result.exit_code == 2
-        assert "Give two or more different labels" in result.stderr
-        assert server.requests == []
-
-    def test_empty_text(self, server: StubServer) -> None:
-        for arguments in (["moderate", " "], ["respond"], ["classify", "", *LABELS]):
-            result = call(*arguments)
-            assert result.exit_code == 2
-            assert "is empty. Give some text." in result.stderr
-
-    def test_text_that_is_no_unicode(self, server: StubServer) -> None:
-        result = call("respond", "caf\udce9")
-        assert result.exit_code == 2
-        assert "The text is not UTF-8 text (byte 3 is 0xe9)." in result.stderr
-
-    def test_standard_input_cannot_be_read_twice(self, server: StubServer) -> None:
-        result = call("evaluate", "--question", "-", "--answer", "-", stdin="Why?")
-        assert result.exit_code == 2
-        assert "Give one of them as text" in result.stderr
-
-    @pytest.mark.parametrize(
-        "arguments",
-        [["evaluate", "--question", "Why?"], ["review"], ["nonsense"], ["review", "a", "b"]],
-        ids=" ".join,
-    )
-    def test_usage(self, arguments: list[str]) -> None:
-        result = call(*arguments)
-        assert result.exit_code == 2
-        assert result.stdout == ""
-        assert "langgraph-parallel" in result.stderr or "Usage" in result.stderr
-
-    def test_unknown_graph(self) -> None:
-        result = call("draw", "nonsense", model=None)
-        assert result.exit_code == 2
-        assert "There is no graph 'nonsense'. Give one of: code_review, " in result.stderr
-
-    @pytest.mark.parametrize(
-        ("model", "code", "message"),
-        [
-            ("nonsense", 2, "'nonsense' is not the name of a model"),
-            ("", 2, "is not the name of a model"),
-            ("gguf:nowhere.gguf", 1, "There is no GGUF file"),
-            (f"openai:{KEY}", 2, "looks like a credential"),
-        ],
-        ids=["form", "empty", "file", "key"],
-    )
-    def test_model_that_cannot_be(
-        self, server: StubServer, model: str, code: int, message: str
-    ) -> None:
-        result = call("respond", "Why?", model=model)
-        assert result.exit_code == code
-        assert message in result.stderr
-        assert result.stderr.count("\n") == 1
-
-    def test_bad_model_in_the_environment(
-        self, server: StubServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LANGGRAPH_PARALLEL_MODEL", "nonsense")
-        result = call("respond", "Why?", model=None)
-        assert result.exit_code == 2
-        assert "'nonsense' is not the name of a model" in result.stderr
-
-
-@pytest.mark.usefixtures("no_waits")
-class TestFailures:
-    COMMANDS = (
-        ["review", "-"],
-        ["evaluate", "--question", "Why?", "--answer", "-"],
-        ["classify", *LABELS],
-        ["scan", "-"],
-        ["moderate"],
-        ["respond"],
-    )
-
-    @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-    def test_unreachable_server(
-        self, server: StubServer, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-    ) -> None:
-        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-        result = call(*arguments, stdin=CODE)
-        assert result.exit_code == 1
-        assert "127.0.0.1:9 cannot be reached" in result.stderr
-
-    @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-    def test_refused_key(self, server: StubServer, arguments: list[str]) -> None:
-        quoted = Reply(status=401, error=f"Incorrect API key provided: {KEY}.", code="bad_key")
-        server.on("", quoted)
-        result = call(*arguments, stdin=CODE)
-        assert result.exit_code == 1
-        assert "The server refused the API key" in result.stderr
-
-    @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-    def test_input_larger_than_the_context(self, server: StubServer, arguments: list[str]) -> None:
-        text = (
-            "This model's maximum context length is 8192 tokens. However, your messages resulted "
-            "in 9000 tokens."
-        )
-        server.on("", Reply(status=400, error=text, code="context_length_exceeded"))
-        result = call(*arguments, stdin=CODE)
-        assert result.exit_code == 1
-        assert "has 9000 tokens" in result.stderr
-        assert "a context of 8192 tokens" in result.stderr
-
-    def test_failed_review_shows_what_was_found_out(self, server: StubServer, source: str) -> None:
-        server.on("security alone", Reply(status=400, error="No."))
-        server.on("You review code", {"findings": []})
-        result = call("review", source)
-        assert result.exit_code == 1
-        assert result.stdout == ""
-        assert [line.split()[-3] for line in result.stderr.splitlines()[4:7]] == [
-            "error",
-            "ok",
-            "ok",
-        ]
-        assert "Error: A required section failed" in result.stderr
-
-    def test_undecided_vote(self, server: StubServer) -> None:
-        server.on("", {"ballot": "something else"})
-        result = call("classify", "text", *LABELS)
-        assert result.exit_code == 1
-        assert "without a decision" in result.stderr
-
-    def test_scanner_that_fails_does_not_hide_a_finding(self, server: StubServer) -> None:
-        server.on("for injection", {**CLEAN, "ballot": "vulnerable"})
-        server.on("access control", Reply(status=400, error="No."))
-        server.on("Scan", CLEAN)
-        result = call("scan", "-", stdin=CODE)
-        assert result.exit_code == 3
-        assert result.stdout == "vulnerable\n  injection: Nothing found.\n"
-        assert "refused the request (status 400" in result.stderr.splitlines()[-1]
-
-    def test_guards_that_fail_are_no_flag(self, server: StubServer) -> None:
-        server.on("You guard", Reply(status=400, error="No."))
-        server.on("", "An answer.")
-        result = call("respond", "Why?")
-        assert result.exit_code == 1
-        assert result.stdout == "I can't help with that.\n"
-        assert "Error: The answer was withheld" in result.stderr
-
-    def test_json_of_a_failed_run_is_empty(self, server: StubServer) -> None:
-        server.on("", Reply(status=400, error="No."))
-        result = call("moderate", "text", "--json")
-        assert result.exit_code == 1
-        assert result.stdout == ""
-        assert result.stderr.count("\n") == 1
 
 
 def test_answer_in_data_cannot_control_the_terminal(server: StubServer) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from drive import KEY
@@ -18,9 +17,13 @@ MODEL = ("--model", "openai:stub-model")
 pytestmark = pytest.mark.slow
 
 
-def start(*arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*COMMAND, *arguments], **{**streams, **options})
+def start(
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([*COMMAND, *arguments], stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def finish(process: "subprocess.Popen[bytes]") -> tuple[int, str, str]:

@@ -1,5 +1,6 @@
 """Guardrail: all that can answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -143,6 +144,29 @@ class TestAnswers:
         inner.add_edge(START, "chat")
         graph = create_guardrail(inner.compile(), guards(False), context_schema=Who)
         assert graph.invoke({"input": "x"}, context=Who(name="me"))["output"] == "for me"
+
+    def test_an_answer_that_is_longer_than_what_is_held_waits_and_then_comes_whole(self) -> None:
+        written: list[int] = []
+        held: list[int] = []
+
+        async def answer(_: str) -> AsyncIterator[str]:
+            for number in range(3000):
+                written.append(number)
+                yield f"{number} "
+
+        async def judge(_: str) -> bool:
+            before = -1
+            while before != len(written):  # until the writer stands still
+                before = len(written)
+                for _turn in range(10):
+                    await asyncio.sleep(0)
+            held.append(before)
+            return False
+
+        graph = create_guardrail(answer, [Guard("g", run=judge)])
+        state = run(graph, {"input": "x"}, "ainvoke")
+        assert state["output"] == "".join(f"{number} " for number in range(3000))
+        assert 1000 < held[0] < 1100
 
     def test_the_bill_of_a_nested_guardrail_is_counted_once(self, server: StubServer) -> None:
         server.on("", "yes it is")

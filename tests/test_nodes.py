@@ -187,7 +187,9 @@ class TestNode:
     @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
     def test_an_action_gets_state_config_and_runtime(self, mode: str) -> None:
         async def action(state: Any, config: RunnableConfig, runtime: Runtime[Any]) -> State:
-            return {"seen": f"{state['seen']} {config['metadata']['who']} {runtime.context}"}
+            return {
+                "seen": f"{state['seen']} {config.get('metadata', {})['who']} {runtime.context}"
+            }
 
         config = RunnableConfig(metadata={"who": "me"})
         assert self.run(action, {"seen": "I"}, mode, config)["seen"] == "I me None"

@@ -181,6 +181,10 @@ class TestUnanimousOr:
     def test_escalation_waits_for_the_first_ballots(self) -> None:
         assert not unanimous_or(fixed(2), first=3)({"a": 1, "b": 1}, 2, 9)
 
+    def test_rounds_know_the_flag_of_the_escalation(self) -> None:
+        stop = unanimous_or(settled(any_vote("a", "b")))
+        assert need(stop, {"b": 1, "c": 1}, 2, 5) == 1
+
     @pytest.mark.parametrize("first", [1, 0])
     def test_agreement_of_one_is_refused(self, first: int) -> None:
         with pytest.raises(SetupError, match=rf"first={first}.*2 or more"):
@@ -272,7 +276,9 @@ class TestSettled:
         assert not stop({"1": 1, "2": 1}, 2, 5)
 
     @pytest.mark.parametrize(
-        "counts", [{"a": 2, "b": 2, "c": 2}, {"a": 3, "b": 2, "c": 2}], ids=["tie", "no-tie"]
+        "counts",
+        [{"a": 2, "b": 2, "c": 2}, {"a": 3, "b": 1, "c": 1, "d": 1, "e": 1}],
+        ids=["tie", "no-tie"],
     )
     def test_without_a_decision_in_sight_it_goes_on(self, counts: dict[str, int]) -> None:
         cap = sum(counts.values()) + 1

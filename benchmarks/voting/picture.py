@@ -13,12 +13,13 @@ TARGET = Path(__file__).parents[2] / "static" / "voting-frontier.png"
 
 GREY = "#7f8790"  # tells itself apart from a white page and from a black one
 FAMILIES = {
-    "fixed": ("#8c959f", "o"),
-    "ahead by": ("#2f81f7", "s"),
-    "beta": ("#e0782f", "^"),
-    "settled of": ("#2da44e", "D"),
+    "fixed": ("#8c959f", "o", 5, (5, -9)),
+    "ahead by": ("#2f81f7", "s", 5, (-7, 8)),
+    "beta": ("#e0782f", "^", 6, (0, 10)),
+    "settled of": ("#2da44e", "D", 5, (5, -9)),
+    DEFAULT: ("#bf3989", "*", 12, (0, 0)),
 }
-"""The stops that are drawn, with their colours and marks."""
+"""The stops that are drawn: colour, mark, its size, and where its number stands."""
 
 
 def draw(rows: Sequence[Row], target: Path = TARGET) -> None:
@@ -28,35 +29,49 @@ def draw(rows: Sequence[Row], target: Path = TARGET) -> None:
         rows: The stops, as means over the data sets.
         target: Where to write the PNG.
     """
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _axes(left, "Accuracy against counting all 39 votes (points)")
-    _axes(right, "Decisions that are those of all 39 votes (%)")
-    left.axhline(0, color=GREY, linewidth=0.8, linestyle=":")
-    for family, (colour, mark) in FAMILIES.items():
-        drawn = [row for row in rows if row.stop.startswith(family) or row.stop == ALL]
-        shown = [row for row in drawn if row.stop != ALL or family == "fixed"]
-        calls = [row.calls for row in shown]
-        for axes, heights in (
-            (left, [100 * row.change for row in shown]),
-            (right, [100 * row.same for row in shown]),
-        ):
-            axes.plot(calls, heights, mark, ls="-", lw=1.2, ms=5, color=colour, label=family)
-            for row, height in zip(shown, heights, strict=True):
-                _name(axes, row, height, family, colour)
-    for row in rows:
-        if row.stop == DEFAULT:
-            for axes, height in ((left, 100 * row.change), (right, 100 * row.same)):
-                axes.plot([row.calls], [height], "*", ms=13, color="#bf3989", label=DEFAULT)
+    _axes(left, "Accuracy against all 39 votes (points, ± standard error)")
+    _axes(right, "Same decision as all 39 votes (%)")
+    for family in FAMILIES:
+        shown = [row for row in rows if _family(row) == family]
+        _plot(left, family, shown, [100 * row.change for row in shown])
+        _plot(right, family, shown, [100 * row.same for row in shown])
+        errors = [100 * row.error for row in shown]
+        points = [row.calls for row in shown], [100 * row.change for row in shown]
+        left.errorbar(*points, errors, fmt="none", ecolor=FAMILIES[family][0], lw=0.8, alpha=0.4)
     figure.legend(
         *right.get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=len(FAMILIES) + 1,
+        ncols=len(FAMILIES),
         frameon=False,
         labelcolor=GREY,
     )
     target.parent.mkdir(exist_ok=True)
     figure.savefig(target, dpi=150, transparent=True, metadata={"Software": None})
+
+
+def _family(row: Row) -> str:
+    """Name the family of a stop; to count all is to count a fixed number."""
+    stop = row.stop.replace(ALL, "fixed")
+    return next((family for family in FAMILIES if stop.startswith(family)), "")
+
+
+def _plot(axes: Axes, family: str, rows: Sequence[Row], heights: Sequence[float]) -> None:
+    colour, mark, size, place = FAMILIES[family]
+    calls = [row.calls for row in rows]
+    axes.plot(calls, heights, mark, ls="-", lw=1.2, ms=size, color=colour, label=family)
+    for row, height in zip(rows, heights, strict=True):
+        axes.annotate(
+            "all" if row.stop == ALL else row.stop.removeprefix(family).strip(),
+            (row.calls, height),
+            xytext=place,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
 
 
 def _axes(axes: Axes, title: str) -> None:
@@ -66,21 +81,8 @@ def _axes(axes: Axes, title: str) -> None:
     axes.set_xlabel("mean calls", color=GREY)
     axes.set_title(title, color=GREY, fontsize=11)
     axes.tick_params(colors=GREY)
+    axes.margins(0.07)
     axes.grid(visible=True, color=GREY, alpha=0.25, linewidth=0.6)
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(GREY)
-
-
-def _name(axes: Axes, row: Row, height: float, family: str, colour: str) -> None:
-    text = "all" if row.stop == ALL else row.stop.removeprefix(family).strip()
-    is_above = family in {"beta", "ahead by"}
-    axes.annotate(
-        text,
-        (row.calls, height),
-        xytext=(0, 6 if is_above else -13),
-        textcoords="offset points",
-        ha="center",
-        fontsize=8,
-        color=colour,
-    )
