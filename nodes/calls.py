@@ -19,6 +19,9 @@ from langgraph_parallel.nodes.limits import NODE_POOL
 from langgraph_parallel.nodes.prompts import input_text
 from langgraph_parallel.nodes.threads import in_thread
 
+_CUT_OFF = {"length", "max_tokens"}
+"""How providers say that a reply reached its length limit."""
+
 
 async def ask(
     model: BaseChatModel,
@@ -44,13 +47,22 @@ async def ask(
     if schema is None:
         return (await model.ainvoke(messages, config)).text
     reply = await structured(model, schema).ainvoke(messages, config)
-    if reply is None:
+    if reply["parsing_error"] is not None:
+        raise reply["parsing_error"]
+    ended = reply["raw"].response_metadata
+    if _CUT_OFF & {ended.get("finish_reason"), ended.get("stop_reason")}:
+        raise ValueError(
+            f"The reply was cut off at the model's length limit before the {schema.__name__} was "
+            "whole. Ask for less, or give a model with a higher limit."
+        )
+    if reply["parsed"] is None:
         raise ValueError(f"The model gave no reply that fits the schema {schema.__name__}.")
-    return reply if isinstance(reply, schema) else schema.model_validate(reply)
+    parsed = reply["parsed"]
+    return parsed if isinstance(parsed, schema) else schema.model_validate(parsed)
 
 
 def structured(model: BaseChatModel, schema: type[BaseModel]) -> Runnable[Any, Any]:
-    """Bind a schema to a model.
+    """Bind a schema to a model; the reply has the keys `raw`, `parsed` and `parsing_error`.
 
     OpenAI's models get it as a JSON schema: given the class, LangChain lets Pydantic warn at each
     reply that is streamed inside.
@@ -59,10 +71,10 @@ def structured(model: BaseChatModel, schema: type[BaseModel]) -> Runnable[Any, A
         NotImplementedError: The model has no structured output.
     """
     if not isinstance(model, BaseChatOpenAI):
-        return model.with_structured_output(schema)
+        return model.with_structured_output(schema, include_raw=True)
     parameters = pydantic_function_tool(schema)["function"].get("parameters", {})
     strict = {"title": schema.__name__, **parameters}
-    return model.with_structured_output(strict, method="json_schema", strict=True)
+    return model.with_structured_output(strict, method="json_schema", strict=True, include_raw=True)
 
 
 async def run(

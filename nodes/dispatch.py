@@ -86,8 +86,19 @@ def new_dispatch(limit: int | None) -> Dispatch:
         if live.is_unused():
             _live.pop(id_, None)
     dispatch = Dispatch(id=uuid.uuid4().hex, started=time.time())
-    _live[dispatch["id"]] = Live(limit)
+    open_live(dispatch, limit)
     return dispatch
+
+
+def open_live(dispatch: Dispatch, limit: int | None) -> Live:
+    """Open the live side of a dispatch, also of one that was opened in another process.
+
+    Args:
+        dispatch: The dispatch.
+        limit: See `new_dispatch`.
+    """
+    live = _live[dispatch["id"]] = Live(limit)
+    return live
 
 
 def find_live(dispatch: Dispatch) -> Live | None:

@@ -18,6 +18,7 @@ from langgraph_parallel.nodes.dispatch import (
     close_dispatch,
     find_live,
     new_dispatch,
+    open_live,
 )
 from langgraph_parallel.nodes.findings import (
     act_on_verdict,
@@ -194,7 +195,10 @@ class GuardrailNodes:
         answer = next((result for result in results if result["index"] == len(spec.guards)), None)
         verdict = spec.policy.verdict([finding(result) for result in guards]) or "failed"
         is_put_off = answer is None or answer["status"] == "cancelled"
-        if verdict == "passed" and is_put_off:
+        # A run that goes on after an answer that failed: the answer is written again.
+        is_repeated = answer is not None and answer["status"] != "ok" and not find_live(dispatch)
+        if verdict == "passed" and (is_put_off or is_repeated):
+            open_live(dispatch, run_limit(config))
             return {NEXT: {**dispatch, "passed": True}}
         close_dispatch(dispatch)
         report = {**make_report("guardrail", dispatch, results), **guard_report(spec, results)}

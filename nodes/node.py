@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import ensure_config, set_config_context
+from langchain_core.runnables.config import ensure_config, var_child_runnable_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime, get_runtime
 
@@ -34,14 +34,14 @@ class Node(Runnable[Any, Any]):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Run the action on the running loop."""
         config = ensure_config(config)
-        with set_config_context(config) as context:
-            # A lambda, as type checkers do not see that the argument has a default.
-            runtime: Runtime[Any] = context.run(lambda: get_runtime())  # noqa: PLW0108
+        token = var_child_runnable_config.set(config)  # LangGraph sets it from Python 3.11 on only
         try:
-            return await self.action(input, config, runtime)
+            return await self.action(input, config, get_runtime())
         except GraphBubbleUp:  # the run pauses, and goes on with what it has
             raise
         except BaseException:
             if dispatch := input.get(DISPATCH) or input.get("dispatch"):
                 close_dispatch(dispatch)
             raise
+        finally:
+            var_child_runnable_config.reset(token)

@@ -25,8 +25,11 @@ from langgraph_parallel.nodes.embedded import embedded_server
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.masking import mask
 
-LOCAL_MAX_TOKENS = 512
+LOCAL_MAX_TOKENS = 1024
 """Longest reply of the model `local`, which else may repeat itself until its context is full."""
+
+LOCAL_MAX_STRING = 120
+"""Longest text of the model `local` in structured output, so that its JSON comes to an end."""
 
 _OPENAI = "https://api.openai.com/v1"
 _NO_KEY = "no-key-needed"
@@ -152,7 +155,8 @@ class _EmbeddedChat(ChatOpenAI):
         # and Pydantic warn about it. So the schema goes beside, and the JSON is parsed here.
         schema = kwargs.pop("response_format", None)
         if schema is not None:
-            extra = {"response_format": _wire_format(schema)}
+            longest = LOCAL_MAX_STRING if self.model_name == "local" else None
+            extra = {"response_format": _bounded(_wire_format(schema), longest)}
             kwargs["extra_body"] = {**(kwargs.get("extra_body") or {}), **extra}
         text = ""
         async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
@@ -168,6 +172,17 @@ def _wire_format(schema: Any) -> Any:
         return schema
     named = {"name": schema.__name__, "schema": schema.model_json_schema()}
     return {"type": "json_schema", "json_schema": named}
+
+
+def _bounded(schema: Any, longest: int | None) -> Any:
+    """Bound the free texts in a JSON schema."""
+    if isinstance(schema, list):
+        return [_bounded(part, longest) for part in schema]
+    if not isinstance(schema, dict) or longest is None:
+        return schema
+    bounded = {key: _bounded(part, longest) for key, part in schema.items()}
+    is_free = schema.get("type") == "string" and not {"enum", "const", "maxLength"} & set(schema)
+    return {**bounded, "maxLength": longest} if is_free else bounded
 
 
 def _base_url() -> str | None:

@@ -1,7 +1,7 @@
 """The nodes of the sectioning pattern."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +10,20 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
-from langgraph.types import Send
+from langgraph.types import Command, Send
 
 from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
-from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live, new_dispatch
+from langgraph_parallel.nodes.dispatch import (
+    Dispatch,
+    close_dispatch,
+    find_live,
+    new_dispatch,
+    open_live,
+)
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
@@ -88,21 +94,7 @@ class SectioningNodes:
         sections = await self._dispatched(dispatch, value, runtime)
         if not sections:
             return REDUCE
-        default = await default_for(sections, self._spec(runtime).model)
-        tasks = [
-            make_task(i, section, default, value if section.input is None else section.input)
-            for i, section in enumerate(sections)
-        ]
-        if not callable(self.spec.sections):
-            return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
-        size = -(-len(tasks) // SENDS)
-        parcels = []
-        for at in range(0, len(tasks), size):
-            parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
-            if not all(_is_plain(section, default) for section in sections[at : at + size]):
-                parcel["input"] = value
-            parcels.append(parcel)
-        return [Send(SECTION, parcel) for parcel in parcels]
+        return await self._sends(dispatch, value, sections, range(len(sections)), runtime)
 
     async def branch(
         self, parcel: Parcel, config: RunnableConfig, runtime: Runtime[Any]
@@ -113,8 +105,10 @@ class SectioningNodes:
 
     async def reduce(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | Command[Any]:
         """Merge the results into the answer and the report.
+
+        When a run goes on that has ended in an error, what failed in it is run again.
 
         Raises:
             BranchFailedError: A required section failed, too few succeeded, or the aggregate did.
@@ -124,8 +118,20 @@ class SectioningNodes:
         value = self.keys.read(state)
         results = results_of(state, RESULTS, dispatch)
         sections = await self._dispatched(dispatch, value, runtime)
+        fatal = fatal_failures(spec, sections, results)
+        if fatal and find_live(dispatch) is None:
+            open_live(dispatch, run_limit(config)).branches = sections
+            again = [result["index"] for result in fatal]
+            return Command(goto=await self._sends(dispatch, value, sections, again, runtime))
         close_dispatch(dispatch)
-        self._check_failures(spec, sections, results, dispatch)
+        if fatal is not None:
+            raise BranchFailedError(
+                _failure_text(spec, fatal, results),
+                {
+                    **make_report("sectioning", dispatch, results),
+                    "failed": [r["name"] for r in results if r["status"] != "ok"],
+                },
+            )
         good = [
             SectionResult(r["name"], r["output"], r["index"])
             for r in results
@@ -154,6 +160,30 @@ class SectioningNodes:
             ) from _shown_cause(outcome.error)
         message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
         return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
+
+    async def _sends(
+        self,
+        dispatch: Dispatch,
+        value: Any,
+        sections: Sequence[Section],
+        indices: Iterable[int],
+        runtime: Runtime[Any],
+    ) -> list[Send]:
+        default = await default_for(sections, self._spec(runtime).model)
+        tasks = []
+        for i in indices:
+            own = sections[i].input
+            tasks.append(make_task(i, sections[i], default, value if own is None else own))
+        if not callable(self.spec.sections):
+            return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
+        size = -(-len(tasks) // SENDS)
+        sends = []
+        for at in range(0, len(tasks), size):
+            parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
+            if not all(_is_plain(sections[task["index"]], default) for task in parcel["tasks"]):
+                parcel["input"] = value
+            sends.append(Send(SECTION, parcel))
+        return sends
 
     def _spec(self, runtime: Runtime[Any]) -> SectioningSpec:
         return configured(self.spec, self.configure, self.context_schema, runtime)
@@ -231,31 +261,27 @@ class SectioningNodes:
         made = await in_thread(spec.aggregate, results, **extra)
         return await made if isinstance(made, Awaitable) else made
 
-    def _check_failures(
-        self,
-        spec: SectioningSpec,
-        sections: Sequence[Section],
-        results: Sequence[BranchResult],
-        dispatch: Dispatch,
-    ) -> None:
-        """Raise if too much failed for an answer."""
-        bad = [r for r in results if r["status"] != "ok"]
-        good = len(results) - len(bad)
-        if spec.min_success is None:
-            fatal = [r for r in bad if sections[r["index"]].required]
-            if not fatal:
-                return
-            what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
-        else:
-            if good >= spec.min_success:
-                return
-            fatal = bad
-            what = f"{good} of the {spec.min_success} sections needed succeeded"
-        reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal)
-        raise BranchFailedError(
-            f"{what}. {reasons} Set required=False or min_success to go on without a section.",
-            {**make_report("sectioning", dispatch, results), "failed": [r["name"] for r in bad]},
-        )
+
+def fatal_failures(
+    spec: SectioningSpec, sections: Sequence[Section], results: Sequence[BranchResult]
+) -> list[BranchResult] | None:
+    """Give the failures for which there can be no answer; `None` if there can be one."""
+    bad = [result for result in results if result["status"] != "ok"]
+    if spec.min_success is None:
+        return [result for result in bad if sections[result["index"]].required] or None
+    return bad if len(results) - len(bad) < spec.min_success else None
+
+
+def _failure_text(
+    spec: SectioningSpec, fatal: Sequence[BranchResult], results: Sequence[BranchResult]
+) -> str:
+    if spec.min_success is None:
+        what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
+    else:
+        good = sum(result["status"] == "ok" for result in results)
+        what = f"{good} of the {spec.min_success} sections needed succeeded"
+    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal)
+    return f"{what}. {reasons} Set required=False or min_success to go on without a section."
 
 
 def _shown_cause(error: BaseException) -> BaseException | None:

@@ -15,7 +15,13 @@ from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.errors import BranchFailedError, UndecidedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
 from langgraph_parallel.nodes.calls import ask, plain, run
-from langgraph_parallel.nodes.dispatch import Round, close_dispatch, find_live, new_dispatch
+from langgraph_parallel.nodes.dispatch import (
+    Round,
+    close_dispatch,
+    find_live,
+    new_dispatch,
+    open_live,
+)
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.models import get_model
@@ -138,13 +144,17 @@ class VotingNodes:
         results = results_of(state, RESULTS, dispatch)
         ballots = counted(spec, readable(results))
         counts = count(ballots)
-        if not any(result["status"] == "ok" for result in results):
+        more = round_size(spec, counts, len(ballots), len(results))
+        is_hopeless = not more or not spec.is_panel
+        if is_hopeless and not any(result["status"] == "ok" for result in results):
+            if find_live(dispatch) is None:  # a run that goes on after this error: ask again
+                open_live(dispatch, run_limit(config))
+                return {NEXT: dispatch}
             close_dispatch(dispatch)
             raise BranchFailedError(
                 f"All {len(results)} votes failed. The first: {results[0]['error']}",
                 make_report("voting", dispatch, results),
             )
-        more = round_size(spec, counts, len(ballots), len(results))
         if more:
             coming = dispatch.copy()
             coming["round"] += 1

@@ -110,8 +110,14 @@ class TestBadInput:
         ids=["form", "empty", "file", "key"],
     )
     def test_model_that_cannot_be(
-        self, server: StubServer, model: str, code: int, message: str
+        self,
+        server: StubServer,
+        monkeypatch: pytest.MonkeyPatch,
+        model: str,
+        code: int,
+        message: str,
     ) -> None:
+        monkeypatch.setattr("langgraph_parallel.nodes.embedded.find_spec", lambda name: name)
         result = call("respond", "Why?", model=model)
         assert result.exit_code == code
         assert message in result.stderr

@@ -16,14 +16,28 @@ MODEL = ("--model", "openai:stub-model")
 
 pytestmark = pytest.mark.slow
 
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
-def start(
-    *arguments: str,
-    stdin: int = subprocess.DEVNULL,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
-) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([*COMMAND, *arguments], stdin=stdin, stdout=stdout, stderr=stderr)
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command; what still runs after the test is killed."""
+    with contextlib.ExitStack() as processes:
+
+        def run(
+            *arguments: str,
+            stdin: int = subprocess.DEVNULL,
+            stdout: int = subprocess.PIPE,
+            stderr: int = subprocess.PIPE,
+        ) -> "subprocess.Popen[bytes]":
+            process = subprocess.Popen(
+                [*COMMAND, *arguments], stdin=stdin, stdout=stdout, stderr=stderr
+            )
+            processes.enter_context(process)
+            processes.callback(process.kill)
+            return process
+
+        yield run
 
 
 def finish(process: "subprocess.Popen[bytes]") -> tuple[int, str, str]:
@@ -49,7 +63,7 @@ def test_missing_extra_is_named(package: str) -> None:
     )
 
 
-def test_reader_that_has_left_is_no_error() -> None:
+def test_reader_that_has_left_is_no_error(start: Start) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     _, _, err = finish(start("draw", "classify", stdout=writer))
@@ -58,7 +72,7 @@ def test_reader_that_has_left_is_no_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_interrupt_closes_the_calls_and_is_quiet(server: StubServer) -> None:
+def test_interrupt_closes_the_calls_and_is_quiet(server: StubServer, start: Start) -> None:
     server.on("", Reply("never", gate="closed"))
     process = start("moderate", "text", *MODEL)
     server.wait_until(lambda log: log.waiting("closed") >= 2, timeout=60)
@@ -106,7 +120,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     terminal.close()
 
 
-def test_answer_comes_token_by_token_on_a_terminal(server: StubServer, terminal: Terminal) -> None:
+def test_answer_comes_token_by_token_on_a_terminal(
+    server: StubServer, terminal: Terminal, start: Start
+) -> None:
     server.on("You guard", {"reason": "Fine.", "tripped": False})
     server.on("helpful", Reply("one two \x1b[2Jthree four", gate="rest", gate_after=2))
     process = start("respond", "Why?", *MODEL, stdout=terminal.theirs)
@@ -121,7 +137,9 @@ def test_answer_comes_token_by_token_on_a_terminal(server: StubServer, terminal:
     assert "verdict: passed" in err
 
 
-def test_synthesis_streams_too_but_not_as_json(server: StubServer, terminal: Terminal) -> None:
+def test_synthesis_streams_too_but_not_as_json(
+    server: StubServer, terminal: Terminal, start: Start
+) -> None:
     server.on("You review code", {"findings": []})
     server.on("Three reviewers", "Merge it.")
     process = start("review", "-", "--json", *MODEL, stdin=subprocess.PIPE, stdout=terminal.theirs)
@@ -135,7 +153,7 @@ def test_synthesis_streams_too_but_not_as_json(server: StubServer, terminal: Ter
     assert terminal.shown.startswith("{")
 
 
-def test_blocked_answer_never_shows(server: StubServer, terminal: Terminal) -> None:
+def test_blocked_answer_never_shows(server: StubServer, terminal: Terminal, start: Start) -> None:
     server.on("You guard", Reply({"reason": "Bad.", "tripped": True}, gate="guards"))
     server.on("helpful", "a secret answer")
     process = start("respond", "Why?", *MODEL, stdout=terminal.theirs)
@@ -148,7 +166,9 @@ def test_blocked_answer_never_shows(server: StubServer, terminal: Terminal) -> N
     assert terminal.shown == "I can't help with that.\r\n"
 
 
-def test_progress_is_live_on_a_terminal(server: StubServer, terminal: Terminal) -> None:
+def test_progress_is_live_on_a_terminal(
+    server: StubServer, terminal: Terminal, start: Start
+) -> None:
     server.on("for harm", Reply({"reason": "Fine.", "ballot": "allow"}, gate="harm"))
     server.on("You moderate", {"reason": "Fine.", "ballot": "allow"})
     process = start("moderate", "text", *MODEL, stderr=terminal.theirs)
@@ -162,7 +182,7 @@ def test_progress_is_live_on_a_terminal(server: StubServer, terminal: Terminal) 
     assert "votes: allow" in terminal.shown
 
 
-def test_text_is_not_awaited_from_a_terminal(terminal: Terminal) -> None:
+def test_text_is_not_awaited_from_a_terminal(terminal: Terminal, start: Start) -> None:
     process = start("moderate", "--model", "openai:x", stdin=terminal.theirs)
     code, out, err = finish(process)
     terminal.close_theirs()
@@ -171,7 +191,7 @@ def test_text_is_not_awaited_from_a_terminal(terminal: Terminal) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_demo_shows_all_patterns_on_the_embedded_model() -> None:
+def test_demo_shows_all_patterns_on_the_embedded_model(start: Start) -> None:
     pytest.importorskip("xllamacpp", reason="needs the extra 'local'")
     process = start("demo")
     out, err = (part.decode() for part in process.communicate(timeout=550))

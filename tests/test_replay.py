@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from voting import extras, frontier
 from voting.recordings import Recording, Vote, checked, panel
 from voting.replay import Replay
-from voting.specs import FRONTIER, SETTLED, panel_spec, sampled_spec
+from voting.specs import FRONTIER, panel_spec, sampled_spec
 
 from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.types import Decision
@@ -25,7 +25,6 @@ EVERY_ROUNDS: Sequence[Rounds] = ("lossless", "doubling", "all_at_once")
 SIZES = (2, 5, 8)
 """Of the panels: also even ones, as they can tie."""
 
-every_pool = pytest.mark.parametrize("pool", POOLS)
 every_panel = pytest.mark.parametrize("name", PANELS)
 every_kind = pytest.mark.parametrize("rounds", EVERY_ROUNDS)
 
@@ -89,20 +88,19 @@ def arrived(replay: Replay, votes: Sequence[Vote], chance: random.Random) -> tup
 
 
 class TestSettled:
-    @every_pool
     @every_kind
     @pytest.mark.parametrize("votes", [3, 5, 9, 15])
     def test_settled_of_n_decides_as_fixed_n_whatever_the_order_of_arrival(
-        self, pool: str, votes: int, rounds: Rounds
+        self, votes: int, rounds: Rounds
     ) -> None:
-        recording, chance = some(POOLS[pool], 25), random.Random(votes)
-        fixed = Replay(sampled_spec(recording, f"fixed {votes}"))
-        settled = Replay(sampled_spec(recording, f"settled of {votes}", rounds))
-        for question in recording.questions:
-            expected = fixed.run(question.votes)
-            assert arrived(settled, question.votes, chance)[0] == expected.decision
-            if rounds == "lossless":
-                assert settled.run(question.votes).calls <= expected.calls
+        chance = random.Random(votes)
+        for pool in POOLS.values():
+            recording = some(pool, 20)
+            fixed = Replay(sampled_spec(recording, f"fixed {votes}"))
+            settled = Replay(sampled_spec(recording, f"settled of {votes}", rounds))
+            for question in recording.questions:
+                expected = fixed.run(question.votes).decision
+                assert arrived(settled, question.votes, chance)[0] == expected
 
     @every_panel
     @every_kind
@@ -127,18 +125,16 @@ class TestSettled:
 
 
 class TestLosslessRounds:
-    @every_pool
-    @pytest.mark.parametrize("stop", [stop for stop in FRONTIER if SETTLED.get(stop, 0) < 39])
-    def test_they_decide_and_cost_the_same_as_one_vote_at_a_time(
-        self, pool: str, stop: str
-    ) -> None:
-        recording = some(POOLS[pool], 15)
-        replay = Replay(sampled_spec(recording, stop))
-        for question in recording.questions:
-            together = replay.run(question.votes)
-            in_turn = replay.run(question.votes, one_by_one=True)
-            assert (together.decision, together.calls) == (in_turn.decision, in_turn.calls)
-            assert together.rounds <= in_turn.rounds
+    @pytest.mark.parametrize("stop", FRONTIER)
+    def test_they_decide_and_cost_the_same_as_one_vote_at_a_time(self, stop: str) -> None:
+        for pool in POOLS.values():
+            recording = some(pool, 6)
+            replay = Replay(sampled_spec(recording, stop))
+            for question in recording.questions:
+                together = replay.run(question.votes)
+                in_turn = replay.run(question.votes, one_by_one=True)
+                assert (together.decision, together.calls) == (in_turn.decision, in_turn.calls)
+                assert together.rounds <= in_turn.rounds
 
     @every_panel
     def test_panels_decide_and_cost_the_same_as_one_vote_at_a_time(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """A run that was cut goes on where it was, in the same process or in another one."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -47,6 +48,7 @@ class Lab:
             yield make(self._memory)
             return
         dispatch._live.clear()
+        gc.collect()  # SQLite keeps a lock for a statement that was cut, as no dead process does
         async with AsyncSqliteSaver.from_conn_string(str(self._path)) as saver:
             yield make(saver)
 
@@ -229,7 +231,6 @@ class TestGuardrail:
 
 
 class TestFailed:
-    @pytest.mark.xfail(reason="a failed branch is a value in the state, which no resume runs again")
     async def test_after_an_error_only_the_failed_section_is_run_again(
         self, server: StubServer
     ) -> None:
@@ -245,7 +246,6 @@ class TestFailed:
         assert state["output"] == {"a": "fine", "b": "fine"}
         assert [server.count(f"at {name}") for name in "ab"] == [1, 2]
 
-    @pytest.mark.xfail(reason="a failed answer is a value in the state, which no resume runs again")
     async def test_after_an_error_only_the_failed_answer_is_run_again(
         self, server: StubServer
     ) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from voting import frontier, panels
 
 Cell = str | float
-console = Console()
+console = Console(width=100)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
