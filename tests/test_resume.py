@@ -1,7 +1,6 @@
 """A run that was cut goes on where it was, in the same process or in another one."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,9 +47,9 @@ class Lab:
             yield make(self._memory)
             return
         dispatch._live.clear()
-        gc.collect()  # SQLite keeps a lock for a statement that was cut, as no dead process does
         async with AsyncSqliteSaver.from_conn_string(str(self._path)) as saver:
             yield make(saver)
+            await saver.conn.rollback()  # as SQLite does for a process that died while it wrote
 
     async def cut(
         self, make: Make, server: StubServer, *, finished: int, waiting: Mapping[str, int]
