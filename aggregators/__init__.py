@@ -1,8 +1,20 @@
 """Pure rules: how the results of branches become one answer. No LangGraph, no I/O."""
 
 from langgraph_parallel.aggregators.combine import join, merge, synthesize
+from langgraph_parallel.aggregators.numeric import median, trimmed_mean
+from langgraph_parallel.aggregators.panel import panel_statistics
+from langgraph_parallel.aggregators.ranked import borda, instant_runoff
 from langgraph_parallel.aggregators.rules import all_votes, any_vote, at_least, majority, plurality
-from langgraph_parallel.aggregators.stops import ahead_by, fixed, need, settled
+from langgraph_parallel.aggregators.stops import (
+    ahead_by,
+    beta,
+    first_to,
+    fixed,
+    need,
+    quorum,
+    settled,
+    unanimous_or,
+)
 from langgraph_parallel.aggregators.types import (
     UNDECIDED,
     Aggregate,
@@ -12,6 +24,7 @@ from langgraph_parallel.aggregators.types import (
     SectionResult,
     Stop,
 )
+from langgraph_parallel.aggregators.weighted import weighted
 
 __all__ = [
     "UNDECIDED",
@@ -25,12 +38,22 @@ __all__ = [
     "all_votes",
     "any_vote",
     "at_least",
+    "beta",
+    "borda",
+    "first_to",
     "fixed",
+    "instant_runoff",
     "join",
     "majority",
+    "median",
     "merge",
     "need",
+    "panel_statistics",
     "plurality",
+    "quorum",
     "settled",
     "synthesize",
+    "trimmed_mean",
+    "unanimous_or",
+    "weighted",
 ]

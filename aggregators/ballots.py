@@ -1,10 +1,12 @@
 """Reading a ballot from a model's text."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from langgraph_parallel.aggregators.counting import label
 
@@ -160,3 +162,62 @@ def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
         if label(reply) == label(option):
             return Reading(option)
     return Reading(unreadable=f"is not an option: {label(reply)[:60]}")
+
+
+def read_number(reading: Reading) -> Reading:
+    """Read a ballot as a finite number, also from a text that is one.
+
+    Example:
+        >>> read_number(Reading("3.5")).ballot, read_number(Reading("high")).unreadable
+        (3.5, "is no number: 'high'")
+    """
+    value = reading.ballot
+    if reading.unreadable is not None or (is_number(value) and math.isfinite(value)):
+        return reading
+    with suppress(TypeError, ValueError):
+        number = float(value.strip()) if isinstance(value, str) else math.nan
+        if math.isfinite(number):
+            return replace(reading, ballot=int(number) if number.is_integer() else number)
+    return replace(reading, ballot=None, unreadable=f"is no number: {str(value)[:60]!r}")
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Say whether a value is a number; a bool is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def read_ranking(reply: Any, options: Sequence[Any] | None) -> Reading:
+    """Read a ranking: a list of labels, best first, or a text with one on each line.
+
+    It may leave options out. One that names an option twice, or something else, is unreadable.
+
+    Args:
+        reply: See `read_ballot`.
+        options: The closed list of labels, if there is one.
+
+    Example:
+        >>> read_ranking(["B", "a"], ["a", "b"]).ballot
+        ['b', 'a']
+        >>> read_ranking(["a", "a"], ["a", "b"]).unreadable
+        'names an option twice'
+    """
+    if isinstance(reply, Mapping) and "ballot" in reply:
+        whole = read_ballot({**reply, "ballot": ""}, None)
+        read = read_ranking(reply["ballot"], options)
+        return replace(whole, ballot=read.ballot, unreadable=read.unreadable)
+    if isinstance(reply, str):
+        reply = [line for line in re.split(r"[\n,;>]+", reply) if line.strip()]
+    if not isinstance(reply, list) or not reply:
+        return Reading(unreadable="is no ranking")
+    places = [
+        read_ballot(
+            re.sub(r"^\s*\d+[.)]\s+", "", place) if isinstance(place, str) else place, options
+        )
+        for place in reply
+    ]
+    for place in places:
+        if place.unreadable is not None:
+            return Reading(unreadable=place.unreadable)
+    if len({label(place.ballot) for place in places}) < len(places):
+        return Reading(unreadable="names an option twice")
+    return Reading([place.ballot for place in places])

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 from statistics import median as middle
-from typing import Any
 
+from langgraph_parallel.aggregators.ballots import is_number
 from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision, Rule
 from langgraph_parallel.errors import SetupError
 
@@ -27,6 +27,7 @@ def median() -> Rule:
         numbers = _numbers(ballots)
         return Decision(middle(numbers)) if numbers else UNDECIDED
 
+    rule.reads = "number"  # type: ignore[attr-defined]
     return rule
 
 
@@ -55,19 +56,16 @@ def trimmed_mean(share: float = 0.2) -> Rule:
         cut = math.floor(share * len(numbers))
         return Decision(fmean(numbers[cut : len(numbers) - cut])) if numbers else UNDECIDED
 
+    rule.reads = "number"  # type: ignore[attr-defined]
     return rule
 
 
 def _numbers(ballots: Sequence[Ballot]) -> list[float]:
     """Give the numbers in ascending order."""
     for ballot in ballots:
-        if not _is_number(ballot.value):
+        if not (is_number(ballot.value) and math.isfinite(ballot.value)):
             raise TypeError(
                 f"The ballot {ballot.value!r:.60} is no finite number. Ask for numbers with "
                 "options=float or a schema, or choose a rule for labels."
             )
     return sorted(ballot.value for ballot in ballots)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

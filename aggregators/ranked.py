@@ -29,6 +29,7 @@ def borda() -> Rule:
         points = {name: sum(_points(rank, name, len(values)) for rank in ranks) for name in values}
         return _decision(values, [name for name in values if points[name] == max(points.values())])
 
+    rule.reads = "ranked"  # type: ignore[attr-defined]
     return rule
 
 
@@ -62,6 +63,7 @@ def instant_runoff() -> Rule:
             left.remove(fewest[-1])  # `values` is ordered by the ballot of the lowest index
         return UNDECIDED
 
+    rule.reads = "ranked"  # type: ignore[attr-defined]
     return rule
 
 

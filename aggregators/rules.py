@@ -6,11 +6,14 @@ among the ballots; no ballots give no decision.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from langgraph_parallel.aggregators.counting import count, label
+from langgraph_parallel.aggregators.numeric import median, trimmed_mean
+from langgraph_parallel.aggregators.ranked import borda, instant_runoff
 from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision, Rule
+from langgraph_parallel.aggregators.weighted import weighted
 from langgraph_parallel.errors import SetupError
 
 Tie = Literal["first", "undecided"]
@@ -137,11 +140,39 @@ def all_votes(flag: Any = True, otherwise: Any = False) -> Rule:
     return at_least(1.0, flag, otherwise)
 
 
+_PLAIN: dict[str, Callable[[], Rule]] = {
+    "plurality": plurality,
+    "majority": majority,
+    "weighted": weighted,
+    "borda": borda,
+    "instant_runoff": instant_runoff,
+    "median": median,
+    "trimmed_mean": trimmed_mean,
+}
+
+
+def reads(rule: Rule) -> str:
+    """Say what a rule reads beyond the counts of labels.
+
+    A rule of your own that reads more says so by an attribute `reads`; then it is not combined
+    with the stop `settled`, which knows the counts alone.
+
+    Returns:
+        `"counts"`, or `"weighted"`, `"ranked"` or `"number"`.
+
+    Example:
+        >>> reads(majority()), reads(borda())
+        ('counts', 'ranked')
+    """
+    return str(getattr(rule, "reads", "counts"))
+
+
 def rule_named(name: str, options: Sequence[Any] = ()) -> Rule:
     """Build a rule from its name.
 
     Args:
-        name: `plurality`, `majority`, `any`, `all` or `at_least_K` with a whole number K.
+        name: `plurality`, `majority`, `weighted`, `borda`, `instant_runoff`, `median`,
+            `trimmed_mean`, `any`, `all` or `at_least_K` with a whole number K.
         options: The closed list of labels. For `any`, `all` and `at_least_K` the first of two is
             the one that flags; without options the ballots are `True` and `False`.
 
@@ -152,14 +183,12 @@ def rule_named(name: str, options: Sequence[Any] = ()) -> Rule:
         >>> rule_named("any", ["unsafe", "safe"])([Ballot("safe")]).value
         'safe'
     """
-    if name == "plurality":
-        return plurality()
-    if name == "majority":
-        return majority()
+    if name in _PLAIN:
+        return _PLAIN[name]()
     base, _, k = name.rpartition("_")
     if name not in {"any", "all"} and not (base == "at_least" and k.isdecimal()):
         raise SetupError(
-            f"Unknown rule {name!r}. Allowed: 'plurality', 'majority', 'any', 'all', "
+            f"Unknown rule {name!r}. Allowed: {', '.join(map(repr, _PLAIN))}, 'any', 'all', "
             "'at_least_K' such as 'at_least_2', or a function of your own from ballots to a "
             "Decision."
         )

@@ -203,11 +203,14 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
     return stop
 
 
+_NUMBERED = {"ahead_by": ahead_by, "first_to": first_to, "fixed": fixed}
+
+
 def stop_named(name: str, rule: Rule, options: Sequence[Any] = (), size: int | None = None) -> Stop:
     """Build a stop from its name.
 
     Args:
-        name: `settled`, `ahead_by_K` or `fixed_N` with whole numbers.
+        name: `settled`, `beta`, or `ahead_by_K`, `first_to_K` or `fixed_N` with whole numbers.
         rule: The rule, for `settled`.
         options: The closed list of labels, for `settled`.
         size: The size of the panel, for `settled`.
@@ -222,11 +225,14 @@ def stop_named(name: str, rule: Rule, options: Sequence[Any] = (), size: int | N
     if name == "settled":
         return settled(rule, options, size)
     base, _, number = name.rpartition("_")
-    if base in {"ahead_by", "fixed"} and number.isdecimal():
-        return {"ahead_by": ahead_by, "fixed": fixed}[base](int(number))
+    if base in _NUMBERED and number.isdecimal():
+        return _NUMBERED[base](int(number))
+    if name == "beta":
+        return beta()
     raise SetupError(
-        f"Unknown stop {name!r}. Allowed: 'settled', 'ahead_by_K' such as 'ahead_by_3', 'fixed_N' "
-        "such as 'fixed_5', or a function of your own (counts, n, cap) -> bool."
+        f"Unknown stop {name!r}. Allowed: 'settled', 'beta', 'ahead_by_K' such as 'ahead_by_3', "
+        "'first_to_K', 'fixed_N' such as 'fixed_5', or a function of your own "
+        "(counts, n, cap) -> bool."
     )
 
 

@@ -58,6 +58,7 @@ def weighted(by: By = "voter", *, temperature: float = 1.0) -> Rule:
         winners = [values[name] for name, total in sums.items() if math.isclose(total, most)]
         return Decision(winners[0], tied=tuple(winners) if len(winners) > 1 else ())
 
+    rule.reads = "weighted"  # type: ignore[attr-defined]
     return rule
 
 

@@ -104,13 +104,17 @@ def create_voting(
 
     Args:
         voters: One `Voter`, who is asked repeatedly, or a panel of different ones, each asked once.
-        options: What can be voted for: a closed list of labels; a Pydantic model, whose equal
-            instances are counted together; or `None` for free answers.
+        options: What can be voted for: a closed list of labels; `int` or `float` for numbers; a
+            Pydantic model, whose equal instances are counted together; or `None` for free answers.
         rule: Who wins: `"plurality"` (default of a sampled voter), `"majority"` (more than half of
-            the panel; default of a panel), `"any"`, `"all"` or `"at_least_K"` (the first of two
-            options flags), or a `Rule` such as `at_least(2, "unsafe", "safe")`.
-        stop: When to stop: `"ahead_by_K"` (default `"ahead_by_3"` of a sampled voter),
-            `"settled"` (nothing can change any more; default of a panel), `"fixed_N"`, or a `Stop`.
+            the panel; default of a panel), `"weighted"` (by each voter's `weight`), `"any"`,
+            `"all"` or `"at_least_K"` (the first of two options flags), `"borda"` or
+            `"instant_runoff"` (the ballots rank the options), `"median"` or `"trimmed_mean"` (the
+            ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`.
+        stop: When to stop: `"ahead_by_K"` (default `"ahead_by_3"` of a sampled voter), `"beta"`
+            (the first label is ahead with a probability of 0.95), `"first_to_K"`, `"settled"`
+            (nothing can change any more; default of a panel), `"fixed_N"` (default of rules that
+            read more than counts), or a `Stop`.
         max_votes: Readable ballots at most; 15, or the size of the panel.
         max_calls: Calls at most, as unreadable ballots are asked for again; twice `max_votes`, or
             the size of the panel.

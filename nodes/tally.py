@@ -9,11 +9,12 @@ from langgraph_parallel.aggregators.types import Ballot, Decision
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.report import make_report
-from langgraph_parallel.nodes.voter import VotingSpec
+from langgraph_parallel.nodes.voter import Voter, VotingSpec
 
 
-def readable(results: Sequence[BranchResult]) -> list[Ballot]:
-    """Give the readable ballots by index."""
+def readable(results: Sequence[BranchResult], voters: Sequence[Voter] = ()) -> list[Ballot]:
+    """Give the readable ballots by index, with the weights of their voters."""
+    weights = {voter.name: voter.weight for voter in voters}
     return [
         Ballot(
             result["output"]["ballot"],
@@ -21,6 +22,7 @@ def readable(results: Sequence[BranchResult]) -> list[Ballot]:
             voter=result["name"],
             confidence=result["output"]["confidence"],
             reason=result["output"]["reason"],
+            weight=weights.get(result["name"], 1.0),
         )
         for result in results
         if result["status"] == "ok" and result["output"]["unreadable"] is None
@@ -39,7 +41,7 @@ def voting_report(
     spec: VotingSpec, dispatch: Round, results: Sequence[BranchResult], decision: Decision
 ) -> dict[str, Any]:
     """Make the report of a vote."""
-    ballots = counted(spec, readable(results))
+    ballots = counted(spec, readable(results, spec.voters))
     counts = count(ballots)
     votes = [*sorted(counts.values(), reverse=True), 0, 0]
     won = counts.get(label(decision.value), 0) if decision.decided else votes[0]

@@ -7,8 +7,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, create_model
 
+from langgraph_parallel.aggregators.ballots import Reading, read_ballot, read_number, read_ranking
 from langgraph_parallel.aggregators.counting import label
-from langgraph_parallel.aggregators.rules import rule_named
+from langgraph_parallel.aggregators.rules import reads, rule_named
 from langgraph_parallel.aggregators.stops import stop_named
 from langgraph_parallel.aggregators.types import Rule, Stop
 from langgraph_parallel.errors import SetupError
@@ -25,11 +26,15 @@ been started; or all."""
 OnUndecided = Literal["raise", "abstain"]
 """What becomes of no decision: an error, or the output `None`."""
 
-Options = Sequence[Any] | type[BaseModel] | None
-"""What can be voted for: a closed list of labels, a Pydantic model, or anything."""
+Options = Sequence[Any] | type[BaseModel] | type[float] | None
+"""What can be voted for: a closed list of labels, numbers (`int` or `float`), a Pydantic model, or
+anything."""
+
+_NUMBERS = (int, float)
+_ONE_OF = "Answer with exactly one of"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Voter(Branch):
     """Somebody who votes; a single one is asked repeatedly.
 
@@ -40,6 +45,18 @@ class Voter(Branch):
         >>> Voter("politeness", "Is this text polite?").name
         'politeness'
     """
+
+    weight: float = 1.0
+    """What its ballots weigh under the rule `weighted`; above 0."""
+
+    def __post_init__(self) -> None:
+        """Check the weight, and what all branches have in common."""
+        super().__post_init__()
+        if not 0 < self.weight < float("inf"):
+            raise SetupError(
+                f"Voter {self.name!r} has weight={self.weight}. Give a finite number above 0, and "
+                "leave out a voter that is not to count."
+            )
 
 
 @dataclass(frozen=True)
@@ -169,6 +186,8 @@ class VotingSpec:
     def _stop(self) -> str | Stop:
         if self.stop is not None:
             return self.stop
+        if reads(self.decide) != "counts":
+            return f"fixed_{self.votes}"
         return "settled" if self.is_panel else "ahead_by_3"
 
     @cached_property
@@ -177,6 +196,11 @@ class VotingSpec:
         stop = self._stop
         if not isinstance(stop, str):
             return stop
+        if stop == "settled" and reads(self.decide) != "counts":
+            raise SetupError(
+                f"The stop 'settled' knows the counts of labels alone, but the rule {self.rule!r} "
+                f"reads more. Leave the stop out, or give 'fixed_{self.votes}'."
+            )
         return stop_named(stop, self.decide, self.labels or (), self.size)
 
     def schema(self, voter: Voter) -> type[BaseModel] | None:
@@ -184,23 +208,37 @@ class VotingSpec:
         if voter.schema is not None:
             return voter.schema
         if self.labels is not None:
-            return ballot_schema(tuple(self.labels))
-        return self.options if isinstance(self.options, type) else None
+            return ballot_schema(tuple(self.labels), is_ranked=reads(self.decide) == "ranked")
+        if self.options in _NUMBERS:
+            number: Any = self.options
+            return create_model("Ballot", ballot=(number, Field(description="The number.")))
+        return self.options if isinstance(self.options, type) else None  # type: ignore[return-value]
+
+    def read(self, reply: Any) -> Reading:
+        """Read a ballot from a voter's reply."""
+        if reads(self.decide) == "ranked":
+            return read_ranking(reply, self.labels)
+        reading = read_ballot(reply, self.labels)
+        return read_number(reading) if self.options in _NUMBERS else reading
 
     def prompt(self, voter: Voter) -> str | None:
         """Give a voter's prompt, with the options named at its end."""
         if voter.prompt is None or self.labels is None:
             return voter.prompt
         named = ", ".join(label(option) for option in self.labels)
-        return f"{voter.prompt.rstrip()}\n\nAnswer with exactly one of: {named}."
+        how = "Rank all of these, best first" if reads(self.decide) == "ranked" else _ONE_OF
+        return f"{voter.prompt.rstrip()}\n\n{how}: {named}."
 
 
-def ballot_schema(options: tuple[Any, ...]) -> type[BaseModel]:
-    """Make the structured output for a closed list of labels.
+def ballot_schema(options: tuple[Any, ...], *, is_ranked: bool = False) -> type[BaseModel]:
+    """Make the structured output for a closed list of labels: one of them, or a ranking.
 
     Example:
         >>> ballot_schema(("safe", "unsafe"))(ballot="safe").ballot
         'safe'
     """
     choice: Any = Literal[options]
+    if is_ranked:
+        ranking = Field(description="All labels, each once, best first.")
+        return create_model("Ballot", ballot=(list[choice], ranking))
     return create_model("Ballot", ballot=(choice, Field(description="The label that fits.")))

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 from pydantic import BaseModel
 
-from langgraph_parallel.aggregators.ballots import Reading, read_ballot
+from langgraph_parallel.aggregators.ballots import Reading
 from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.errors import BranchFailedError, UndecidedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
@@ -107,9 +107,7 @@ class VotingNodes:
                     chosen if isinstance(chosen, BaseChatModel) else task["model"]
                 )
                 reply = await _ask(model, task, spec.schema(voter), config)
-            if isinstance(reply, Reading):
-                return vars(reply)
-            return vars(read_ballot(reply, spec.labels))
+            return vars(reply if isinstance(reply, Reading) else spec.read(reply))
 
         live = find_live(dispatch)
         result = await run_branch(
@@ -142,7 +140,7 @@ class VotingNodes:
         spec = self._spec(runtime)
         dispatch: Round = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
-        ballots = counted(spec, readable(results))
+        ballots = counted(spec, readable(results, spec.voters))
         counts = count(ballots)
         more = round_size(spec, counts, len(ballots), len(results))
         is_hopeless = not more or not spec.is_panel
