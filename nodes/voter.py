@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from types import GenericAlias
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, create_model
@@ -239,6 +240,7 @@ def ballot_schema(options: tuple[Any, ...], *, is_ranked: bool = False) -> type[
     """
     choice: Any = Literal[options]
     if is_ranked:
-        ranking = Field(description="All labels, each once, best first.")
-        return create_model("Ballot", ballot=(list[choice], ranking))
+        ranking: Any = GenericAlias(list, (choice,))
+        field = Field(description="All labels, each once, best first.")
+        return create_model("Ballot", ballot=(ranking, field))
     return create_model("Ballot", ballot=(choice, Field(description="The label that fits.")))
