@@ -1,6 +1,7 @@
 """Guards and answers that fail, hang or break off."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Any, Literal
@@ -235,6 +236,9 @@ class TestAnswerFailures:
         with pytest.raises(BranchFailedError, match=r"streamed a int\. Stream text or messages"):
             run(create_guardrail(numbers, [PASSES]), {"input": "x"})
 
+    @pytest.mark.skipif(
+        sys.version_info < (3, 11), reason="LangGraph's interrupt() in async runs needs Python 3.11"
+    )
     @BOTH
     def test_an_agent_that_pauses_for_a_human_is_an_error_not_an_answer(self, mode: str) -> None:
         def approve(state: MessagesState) -> dict[str, Any]:

@@ -31,8 +31,8 @@ SECRET = "secret"
 def agent(server: StubServer) -> Graph:
     model = chat_model(server)
 
-    async def chat(state: MessagesState) -> dict[str, Any]:
-        return {"messages": [await model.ainvoke(state["messages"])]}
+    async def chat(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"], config)]}
 
     graph = StateGraph(MessagesState)
     graph.add_node("chat", chat)

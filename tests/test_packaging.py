@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import GenericAlias, ModuleType
 from typing import Any
 
 import pytest
@@ -83,7 +83,8 @@ class TestFrontDoor:
         module = importlib.import_module(name)
         assert inspect.getdoc(module)
         values = {public: getattr(module, public) for public in module.__all__}
-        explained = {n: v for n, v in values.items() if inspect.isclass(v) or inspect.isroutine(v)}
+        own = {n: v for n, v in values.items() if not isinstance(v, GenericAlias)}
+        explained = {n: v for n, v in own.items() if inspect.isclass(v) or inspect.isroutine(v)}
         assert len(explained) > len(values) // 2
         assert [public for public, value in explained.items() if not has_docstring(value)] == []
 

@@ -260,3 +260,37 @@ class TestFailed:
             await graph.ainvoke({"input": "x"}, THREAD)
         assert (await graph.ainvoke(None, THREAD))["output"] == "fine"
         assert server.count("Judge.") == 1
+
+    async def test_after_all_votes_failed_they_are_asked_for_again(
+        self, server: StubServer
+    ) -> None:
+        server.on(lambda request: request.seen < 3, Reply(status=401))
+        server.on("", {"ballot": "a"})
+        graph = create_voting(
+            Voter("v", "Vote."), options=["a", "b"], model=MODEL, checkpointer=InMemorySaver()
+        )
+        with pytest.raises(BranchFailedError):
+            await graph.ainvoke({"input": "x"}, THREAD)
+        report = (await graph.ainvoke(None, THREAD))["report"]
+        assert (report["counts"], len(report["branches"])) == ({"a": 3}, 3)
+
+    @pytest.mark.parametrize("pattern", ["sectioning", "voting", "guardrail"])
+    async def test_what_fails_again_raises_again_and_leaves_nothing(
+        self, server: StubServer, pattern: str
+    ) -> None:
+        saver = InMemorySaver()
+        passes = [Guard("g", run=lambda _: False)]
+        graphs: dict[str, Callable[[], Graph]] = {
+            "sectioning": lambda: create_sectioning(
+                [Section("a", "Look.")], model=MODEL, checkpointer=saver
+            ),
+            "voting": lambda: create_voting(Voter("v", "Look."), model=MODEL, checkpointer=saver),
+            "guardrail": lambda: create_guardrail("Look.", passes, model=MODEL, checkpointer=saver),
+        }
+        server.on("", Reply(status=401))
+        calls = 3 if pattern == "voting" else 1
+        for turn in range(1, 4):
+            with pytest.raises(BranchFailedError, match="refused the API key"):
+                await graphs[pattern]().ainvoke(None if turn > 1 else {"input": "x"}, THREAD)
+            assert len(server.requests) == calls * turn
+            assert dispatch._live == {}

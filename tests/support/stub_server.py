@@ -17,6 +17,7 @@ the request, and is listed in `StubServer.unmatched`.
 
 import asyncio
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ from typing_extensions import Self
 __all__ = ["Answer", "ChatRequest", "Record", "Reply", "Rule", "StubServer", "ToolCall"]
 
 _MAX_BODY = 2**26
+_BACKLOG = 1024
 _STOP_SECONDS = 5.0
 _PORTS: set[int] = set()
 
@@ -127,11 +129,16 @@ class StubServer(RequestLog):
             app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
         await runner.setup()
+        loop, listener = asyncio.get_running_loop(), _free_port()
         try:
-            port = await _listen(runner)
-            self._ready.set_result((asyncio.get_running_loop(), port))
+            await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+            self._ready.set_result((loop, listener.getsockname()[1]))
             await self._stop.wait()
         finally:
+            # asyncio would leave open what it has accepted at the moment of closing.
+            loop.remove_reader(listener)
+            for _ in range(3):
+                await asyncio.sleep(0)
             running = list(self._handlers)
             for handler in running:
                 handler.cancel()
@@ -225,16 +232,16 @@ class StubServer(RequestLog):
         return f"chatcmpl-stub-{next(self._numbers)}"
 
 
-async def _listen(runner: web.AppRunner) -> int:
+def _free_port() -> socket.socket:
     # ChatOpenAI shares connections by URL across event loops: a port that comes a second time
     # would hand a test the dead connections of an earlier one.
     while True:
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
-        if site.port not in _PORTS:
-            _PORTS.add(site.port)
-            return site.port
-        await site.stop()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        port = listener.getsockname()[1]
+        if port not in _PORTS:
+            _PORTS.add(port)
+            return listener
+        listener.close()
 
 
 def _error(reply: Reply) -> web.Response:
