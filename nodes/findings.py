@@ -38,14 +38,15 @@ def read_finding(output: Any, guard: Guard) -> dict[str, Any]:
     """Read a guard's output.
 
     Raises:
-        TypeError: It is neither a bool, nor a dict with `tripped`, nor what `trip_on` says.
+        TypeError: It is `None`, as that of a vote without a decision; or, where `trip_on` does not
+            say which output trips, neither a bool nor a dict with `tripped`.
     """
     reason = None
     if isinstance(output, dict) and "tripped" in output:
         reason, output = output.get("reason"), output["tripped"]
         if isinstance(output, bool):
             return {"tripped": output, "reason": reason}
-    if guard.trip_on is True and not isinstance(output, bool):
+    if output is None or (guard.trip_on is True and not isinstance(output, bool)):
         raise TypeError(
             f"Guard {guard.name!r} gave {output!r:.80}. Give True when it trips and False when it "
             "passes, or {'tripped': bool, 'reason': str}; or say with trip_on= which output trips."

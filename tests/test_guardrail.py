@@ -84,6 +84,13 @@ class TestGuards:
         assert state["report"]["verdict"] == verdict
         assert state["report"]["guards"][0]["usage"]["calls"] == 3
 
+    def test_a_vote_without_a_decision_denies(self) -> None:
+        split = [Voter("ann", run=lambda _: "safe"), Voter("bob", run=lambda _: "unsafe")]
+        vote = create_voting(split, on_undecided="abstain")
+        graph = create_guardrail(str.upper, [Guard("vote", run=vote, trip_on="unsafe")])
+        state = run(graph, {"input": "x"})
+        assert (state["output"], state["report"]["verdict"]) == (REFUSAL, "failed")
+
     @pytest.mark.parametrize("output", ["unsafe", None, 1, {"verdict": "bad"}])
     def test_an_output_that_says_neither_denies_and_tells_what_to_give(self, output: Any) -> None:
         graph = create_guardrail(str, [Guard("g", run=lambda _: output)])
