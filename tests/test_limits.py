@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from drive import MODEL, Graph, in_background, run, statuses
 from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
 from stub_server import Reply, StubServer
 
 from langgraph_parallel import (
@@ -18,7 +19,11 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
-from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY
+from langgraph_parallel.nodes.dispatch import close_dispatch
+from langgraph_parallel.nodes.guard import GuardrailSpec
+from langgraph_parallel.nodes.guardrail import GuardrailNodes
+from langgraph_parallel.nodes.keys import DISPATCH, RESULTS, Keys
+from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 
 BOTH = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 
@@ -113,7 +118,36 @@ class TestBound:
         assert len(running.result(10)["report"]["branches"]) == 60
 
 
+@BOTH
+def test_langgraphs_own_bound_holds_for_sections_that_share_a_send(
+    server: StubServer, mode: str
+) -> None:
+    server.on("", Reply("fine", gate="gate"))
+    graph, config = dynamic(130), RunnableConfig(max_concurrency=2)  # three in one Send
+    running = in_background(lambda: run(graph, {"input": "x"}, mode, config))
+    server.wait_until(lambda log: log.waiting("gate") == 2)
+    server.open("gate")
+    assert len(running.result(20)["report"]["branches"]) == 130
+    assert server.max_open == 2
+
+
 class TestSharing:
+    async def test_an_answer_never_takes_the_place_that_a_guard_needs(self) -> None:
+        spec = GuardrailSpec(str.upper, [Guard(name, run=lambda _: False) for name in "ab"])
+        nodes = GuardrailNodes(spec, Keys(), Limiter(1), None, None)
+        config: RunnableConfig = {}
+        runtime: Runtime[Any] = Runtime()
+        state = {"input": "x", **await nodes.fan_out({"input": "x"}, config, runtime)}
+        *guards, answer = await nodes.route(state, config, runtime)
+        answering = asyncio.create_task(nodes.respond(answer.arg, config, runtime))
+        for _ in range(20):  # the answer comes first, as it may in threads
+            await asyncio.sleep(0)
+        judging = [nodes.guard(guard.arg, config, runtime) for guard in guards]
+        await asyncio.wait_for(asyncio.gather(*judging), 5)
+        (result,) = (await asyncio.wait_for(answering, 5))[RESULTS]
+        assert result["output"] == "X"
+        close_dispatch(state[DISPATCH])
+
     def test_all_runs_of_a_graph_share_the_bound(self, server: StubServer) -> None:
         server.on("", Reply("fine", gate="gate"))
         graph = sectioning(4, max_concurrency=3)

@@ -176,7 +176,28 @@ class TestStreams:
         assert tokens(events(make(), {"input": "x"}, mode, "messages")) == expected
 
     @pytest.mark.parametrize("mode", STREAMS)
-    @ALL
+    @pytest.mark.parametrize(
+        ("make", "streamed"),
+        [
+            (sectioning, {"Several specialists"}),
+            (voting, set()),
+            (passing, {"Answer nicely."}),
+        ],
+    )
+    def test_only_the_answer_is_asked_for_as_a_stream(
+        self, server: StubServer, make: Make, streamed: set[str], mode: str
+    ) -> None:
+        events(make(), {"input": "x"}, mode, "messages")
+        texts = [r.request.text for r in server.requests if r.request.stream]
+        assert len(texts) == len(streamed)
+        assert all(any(text.startswith(start) for start in streamed) for text in texts)
+
+    @pytest.mark.parametrize("mode", STREAMS)
+    @pytest.mark.parametrize(
+        ("make", "answer"),
+        [PATTERNS[name] for name in list(PATTERNS)[::3]],
+        ids=list(PATTERNS)[::3],
+    )
     def test_several_stream_modes_together_give_what_each_gives_alone(
         self, server: StubServer, make: Make, answer: Any, mode: str
     ) -> None:

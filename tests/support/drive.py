@@ -29,6 +29,7 @@ STREAMS = ("stream", "astream")
 """The ways that show what happens on the way; `events` knows them."""
 
 _TIMES = {"seconds", "started", "seconds_saved", "dispatch"}
+_COME_FAR = {"usage", "attempts"}
 
 
 def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
@@ -77,10 +78,17 @@ async def collect(stream: AsyncIterator[T]) -> list[T]:
 
 
 def timeless(state: Any) -> Any:
-    """Take out of a state what differs from run to run: times and ids."""
+    """Take out of a state what differs from run to run: times, ids, what cancelled calls cost."""
     if isinstance(state, dict):
-        return {key: timeless(part) for key, part in state.items() if key not in _TIMES}
+        chance = _TIMES | _COME_FAR if _has_cancelled(state) else _TIMES
+        return {key: timeless(part) for key, part in state.items() if key not in chance}
     return [timeless(part) for part in state] if isinstance(state, list) else state
+
+
+def _has_cancelled(state: dict[str, Any]) -> bool:
+    return state.get("status") == "cancelled" or any(
+        branch["status"] == "cancelled" for branch in state.get("branches", ())
+    )
 
 
 def tokens(stream: list[Any]) -> list[str]:
