@@ -197,9 +197,10 @@ def test_demo_shows_all_patterns_on_the_embedded_model(start: Start) -> None:
     out, err = (part.decode() for part in process.communicate(timeout=550))
     assert process.returncode == 0, out + err
     assert "Traceback" not in out + err
-    sections = out.split("\n1. ")[1].replace("\n2. ", "\f").replace("\n3. ", "\f").split("\f")
-    review, vote, guarded = sections
-    passed, tripped = guarded.split("The same guards trip")
+    before, vote = out.split("\n2. Voting: one question")
+    review = before.split("\n1. Sectioning: ")[1]
+    vote, guarded = vote.split("\n3. Guardrail: the answer")
+    passed, tripped = guarded.split("\n   The same guards trip: ")
     assert "security" in review
     assert "4 calls" in review
     assert "votes: " in vote
