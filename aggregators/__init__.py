@@ -1,16 +1,18 @@
 """Pure rules: how the results of branches become one answer. No LangGraph, no I/O."""
 
+from langgraph_parallel.aggregators.best import best_of
 from langgraph_parallel.aggregators.combine import join, merge, synthesize
+from langgraph_parallel.aggregators.meaning import consensus, same_if, same_meaning
 from langgraph_parallel.aggregators.numeric import median, trimmed_mean
 from langgraph_parallel.aggregators.panel import panel_statistics
 from langgraph_parallel.aggregators.ranked import borda, instant_runoff
+from langgraph_parallel.aggregators.rounds import need
 from langgraph_parallel.aggregators.rules import all_votes, any_vote, at_least, majority, plurality
 from langgraph_parallel.aggregators.stops import (
     ahead_by,
     beta,
     first_to,
     fixed,
-    need,
     quorum,
     settled,
     unanimous_or,
@@ -38,8 +40,10 @@ __all__ = [
     "all_votes",
     "any_vote",
     "at_least",
+    "best_of",
     "beta",
     "borda",
+    "consensus",
     "first_to",
     "fixed",
     "instant_runoff",
@@ -51,6 +55,8 @@ __all__ = [
     "panel_statistics",
     "plurality",
     "quorum",
+    "same_if",
+    "same_meaning",
     "settled",
     "synthesize",
     "trimmed_mean",

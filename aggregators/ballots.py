@@ -123,6 +123,8 @@ class Reading:
     reason: str | None = None
     unreadable: str | None = None
     """Why there is no ballot."""
+    score: float | None = None
+    """What a scorer gave the ballot, where the rule has one."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else the voter gave, such as its findings."""
 

@@ -1,7 +1,7 @@
 """Counting ballots by label."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from langgraph_parallel.aggregators.types import Ballot
@@ -22,8 +22,12 @@ def label(value: Any) -> str:
     return json.dumps(data, sort_keys=True, ensure_ascii=False)
 
 
-def count(ballots: Iterable[Ballot]) -> dict[str, int]:
+def count(ballots: Iterable[Ballot], mark: Callable[[Ballot], str] | None = None) -> dict[str, int]:
     """Count votes per label, labels in order of their first ballot's index.
+
+    Args:
+        ballots: The ballots.
+        mark: Names what a ballot counts as; by default its value.
 
     Example:
         >>> count([Ballot("b", index=1), Ballot("a", index=0), Ballot("b", index=2)])
@@ -31,7 +35,7 @@ def count(ballots: Iterable[Ballot]) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for ballot in sorted(ballots, key=lambda ballot: ballot.index):
-        name = label(ballot.value)
+        name = label(ballot.value) if mark is None else mark(ballot)
         counts[name] = counts.get(name, 0) + 1
     return counts
 

@@ -4,22 +4,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.aggregators.ties import Tie, break_tie, check_tie
 from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision, Rule
 
 
-def borda() -> Rule:
+def borda(*, tie: Tie = "first") -> Rule:
     """Points by rank: of m labels the first gets m - 1, the last 0; most points win.
 
     The labels are all that any ballot names. Those that a ballot leaves out share its remaining
-    points. A tie goes to the label that the ballot of the lowest index ranks higher. Missing
-    ballots are ignored. No ballots, or only empty ones: undecided.
+    points. Missing ballots are ignored. No ballots, or only empty ones: undecided.
 
     Source: J.-C. de Borda, Mémoire sur les élections au scrutin, 1781.
+
+    Args:
+        tie: As in `plurality`; the first is the label that the ballot of the lowest index ranks
+            higher.
+
+    Raises:
+        SetupError: `tie` is unknown.
 
     Example:
         >>> borda()([Ballot(["a", "b", "c"]), Ballot(["b", "c", "a"], index=1)]).value
         'b'
     """
+    check_tie(tie)
 
     def rule(ballots: Sequence[Ballot], size: int | None = None, /) -> Decision:
         ranks = _ranks(ballots)
@@ -27,9 +35,11 @@ def borda() -> Rule:
         if not values:
             return UNDECIDED
         points = {name: sum(_points(rank, name, len(values)) for rank in ranks) for name in values}
-        return _decision(values, [name for name in values if points[name] == max(points.values())])
+        most = max(points.values())
+        return break_tie([values[name] for name in values if points[name] == most], tie)
 
     rule.reads = "ranked"  # type: ignore[attr-defined]
+    rule.tie = tie  # type: ignore[attr-defined]
     return rule
 
 
@@ -58,7 +68,7 @@ def instant_runoff() -> Rule:
             votes = {name: tops.count(name) for name in left}
             first = max(left, key=lambda name: votes[name])
             if 2 * votes[first] > sum(votes.values()) or len(left) == 1:
-                return _decision(values, [first])
+                return Decision(values[first])
             fewest = [name for name in left if votes[name] == min(votes.values())]
             left.remove(fewest[-1])  # `values` is ordered by the ballot of the lowest index
         return UNDECIDED
@@ -92,8 +102,3 @@ def _points(rank: list[str], name: str, labels: int) -> float:
         return labels - 1 - rank.index(name)
     left_out = labels - len(rank)
     return (left_out - 1) / 2
-
-
-def _decision(values: dict[str, Any], winners: list[str]) -> Decision:
-    tied = tuple(values[name] for name in winners) if len(winners) > 1 else ()
-    return Decision(values[winners[0]], tied=tied)

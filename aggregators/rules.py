@@ -7,17 +7,21 @@ among the ballots; no ballots give no decision.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from inspect import iscoroutinefunction
+from typing import Any
 
 from langgraph_parallel.aggregators.counting import count, label
 from langgraph_parallel.aggregators.numeric import median, trimmed_mean
 from langgraph_parallel.aggregators.ranked import borda, instant_runoff
-from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision, Rule
+from langgraph_parallel.aggregators.ties import Tie, break_tie, check_tie
+from langgraph_parallel.aggregators.types import (
+    UNDECIDED,
+    Ballot,
+    Decision,
+    Rule,
+)
 from langgraph_parallel.aggregators.weighted import weighted
 from langgraph_parallel.errors import SetupError
-
-Tie = Literal["first", "undecided"]
-"""What a tie gives: the label whose first ballot has the lowest index, or no decision."""
 
 _ROUNDING = 1e-9  # 0.28 of 25 is 7 ballots, though 0.28 * 25 > 7 in floating point
 
@@ -28,24 +32,24 @@ def plurality(*, tie: Tie = "first") -> Rule:
     No ballots: undecided. Missing ballots are ignored.
 
     Args:
-        tie: What to do when labels share the first place.
+        tie: When labels share the first place: `"first"`, the one whose first ballot has the
+            lowest index; `"one_more"`, one more ballot is asked for; `"undecided"`; or a list of
+            labels, the most cautious first, of which the first one wins.
 
     Raises:
-        SetupError: `tie` is not one of the allowed values.
+        SetupError: `tie` is not one of these.
 
     Example:
         >>> plurality()([Ballot("b"), Ballot("a", index=1), Ballot("a", index=2)]).value
         'a'
     """
-    if tie not in get_args(Tie):
-        raise SetupError(f"Unknown tie {tie!r}. Allowed: {', '.join(get_args(Tie))}.")
+    check_tie(tie)
 
     def rule(ballots: Sequence[Ballot], size: int | None = None) -> Decision:
         winners = _leaders(ballots)
-        if not winners or (len(winners) > 1 and tie == "undecided"):
-            return Decision(None, decided=False, tied=tuple(winners))
-        return Decision(winners[0], tied=tuple(winners) if len(winners) > 1 else ())
+        return break_tie(winners, tie) if winners else UNDECIDED
 
+    rule.tie = tie  # type: ignore[attr-defined]
     return rule
 
 
@@ -70,6 +74,7 @@ def majority() -> Rule:
             return Decision(winners[0])
         return Decision(None, decided=False, tied=tuple(winners) if len(winners) > 1 else ())
 
+    rule.tie = "undecided"  # type: ignore[attr-defined]
     return rule
 
 
@@ -151,20 +156,20 @@ _PLAIN: dict[str, Callable[[], Rule]] = {
 }
 
 
-def reads(rule: Rule) -> str:
+def reads(rule: Callable[..., Any]) -> str:
     """Say what a rule reads beyond the counts of labels.
 
-    A rule of your own that reads more says so by an attribute `reads`; then it is not combined
-    with the stop `settled`, which knows the counts alone.
+    A rule of your own that reads more says so by an attribute `reads`, an async one always does;
+    then it is not combined with the stop `settled`, which knows the counts alone.
 
     Returns:
-        `"counts"`, or `"weighted"`, `"ranked"` or `"number"`.
+        `"counts"`, or `"weighted"`, `"ranked"`, `"number"`, `"score"` or `"text"`.
 
     Example:
         >>> reads(majority()), reads(borda())
         ('counts', 'ranked')
     """
-    return str(getattr(rule, "reads", "counts"))
+    return str(getattr(rule, "reads", "text" if iscoroutinefunction(rule) else "counts"))
 
 
 def rule_named(name: str, options: Sequence[Any] = ()) -> Rule:

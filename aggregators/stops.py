@@ -1,19 +1,18 @@
 """Stops: when enough votes are in.
 
-Each stop is a factory that returns a plain function of the counts. `need` derives from the stop
-itself how many calls a round can start without ever starting one that asking one by one would not
-have started: so a stop of your own gets lossless rounds for free.
+Each stop is a factory that returns a plain function of the counts.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_parallel.aggregators.counting import label, lead, posterior
+from langgraph_parallel.aggregators.rounds import any_order
 from langgraph_parallel.aggregators.rules import plurality
 from langgraph_parallel.aggregators.types import Ballot, Rule, Stop
 from langgraph_parallel.errors import SetupError
 
-_UNSEEN, _NEW = "\0unseen", "\0new"  # two labels that no ballot has
+_UNSEEN = "\0unseen"  # a label that no ballot has
 
 
 def fixed(votes: int) -> Stop:
@@ -35,6 +34,7 @@ def fixed(votes: int) -> Stop:
     def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
         return n >= votes
 
+    stop.votes = votes  # type: ignore[attr-defined]
     return stop
 
 
@@ -201,84 +201,6 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
     stop.any_order = True  # type: ignore[attr-defined]
     stop.labels = tuple(values)  # type: ignore[attr-defined]
     return stop
-
-
-_NUMBERED = {"ahead_by": ahead_by, "first_to": first_to, "fixed": fixed}
-
-
-def stop_named(name: str, rule: Rule, options: Sequence[Any] = (), size: int | None = None) -> Stop:
-    """Build a stop from its name.
-
-    Args:
-        name: `settled`, `beta`, or `ahead_by_K`, `first_to_K` or `fixed_N` with whole numbers.
-        rule: The rule, for `settled`.
-        options: The closed list of labels, for `settled`.
-        size: The size of the panel, for `settled`.
-
-    Raises:
-        SetupError: Unknown name.
-
-    Example:
-        >>> stop_named("ahead_by_2", plurality())({"a": 2}, 2, 15)
-        True
-    """
-    if name == "settled":
-        return settled(rule, options, size)
-    base, _, number = name.rpartition("_")
-    if base in _NUMBERED and number.isdecimal():
-        return _NUMBERED[base](int(number))
-    if name == "beta":
-        return beta()
-    raise SetupError(
-        f"Unknown stop {name!r}. Allowed: 'settled', 'beta', 'ahead_by_K' such as 'ahead_by_3', "
-        "'first_to_K', 'fixed_N' such as 'fixed_5', or a function of your own "
-        "(counts, n, cap) -> bool."
-    )
-
-
-def any_order(stop: Stop) -> bool:
-    """Say whether a stop holds for ballots in any order, not only from the first index on.
-
-    Only `settled` does: it can end calls in flight as soon as enough ballots are in, whichever.
-    A stop of your own says so by an attribute `any_order = True`.
-
-    Example:
-        >>> any_order(settled()), any_order(ahead_by(3))
-        (True, False)
-    """
-    return bool(getattr(stop, "any_order", False))
-
-
-def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
-    """Give the number of further ballots that the stop cannot do without.
-
-    The smallest number that would stop the voting if all of them agreed, on any label. A round
-    of that many calls never starts one that asking one by one would not have started, if
-    agreement is the shortest way to the stop, as it is for all stops here.
-
-    Args:
-        stop: The stop. One of your own that treats a label unlike the others names it in an
-            attribute `labels`.
-        counts: Votes per label so far.
-        n: Readable ballots so far.
-        cap: Readable ballots at which voting stops anyway.
-
-    Returns:
-        0 when voting can stop now; at most `cap - n`.
-
-    Example:
-        >>> need(ahead_by(3), {}, 0, 15), need(ahead_by(3), {"a": 2, "b": 1}, 3, 15)
-        (3, 2)
-    """
-    if n >= cap or stop(counts, n, cap):
-        return 0
-    best = cap - n
-    for rival in dict.fromkeys([*counts, *getattr(stop, "labels", ()), _NEW]):
-        for more in range(1, best):
-            if stop({**counts, rival: counts.get(rival, 0) + more}, n + more, cap):
-                best = more
-                break
-    return best
 
 
 def _ballots(values: Sequence[Any]) -> list[Ballot]:

@@ -1,6 +1,6 @@
 """What the rules work on: ballots, decisions, section results, and the protocols of the rules."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,9 @@ class Ballot:
     weight: float = 1.0
     """What its voter weighs, for rules that weigh."""
 
+    score: float | None = None
+    """What a scorer gave it, for `best_of`."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -45,6 +48,9 @@ class Decision:
 
     tied: tuple[Any, ...] = ()
     """The values that shared the first place, if there was a tie."""
+
+    one_more: bool = False
+    """Whether one more ballot is to break the tie, as long as calls are left."""
 
 
 UNDECIDED = Decision(value=None, decided=False)
@@ -63,6 +69,16 @@ class Rule(Protocol):
                 as are readable.
         """
         ...
+
+
+AskingRule = Callable[..., Awaitable[Decision]]
+"""A rule that asks a model: an async function of the ballots and the size, as `Rule`, which may
+ask by name for `model` (the pattern's chat model) and `config` (a `RunnableConfig`)."""
+
+Merge = Callable[..., Any]
+"""Which ballots mean the same: a sync or async function of the different values, in order of their
+first ballot's index, that gives for each of them, in the same order, the value that it stands for.
+It may also ask by name for `model` and `config`."""
 
 
 class Stop(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.aggregators.ties import Tie, break_tie, check_tie
 from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision, Rule
 from langgraph_parallel.errors import SetupError
 
@@ -12,20 +13,21 @@ By = Literal["voter", "confidence"]
 """What a ballot weighs by: the weight of its voter, or its stated confidence."""
 
 
-def weighted(by: By = "voter", *, temperature: float = 1.0) -> Rule:
+def weighted(by: By = "voter", *, temperature: float = 1.0, tie: Tie = "first") -> Rule:
     """The label with the greatest sum of weights wins.
 
     By voter, a ballot weighs what its `Voter` was given. By confidence, the ballots' stated
     confidences c weigh in proportion to exp(c / temperature): a low temperature lets the most
     confident decide, a high one makes it a plurality. A ballot that states none counts as one of
-    the mean confidence. A tie goes to the label whose first ballot has the lowest index. Missing
-    ballots are ignored. No ballots, or only ones of no weight: undecided.
+    the mean confidence. Missing ballots are ignored. No ballots, or only ones of no weight:
+    undecided.
 
     Source: confidence-informed self-consistency (Taubenfeld et al. 2025, arXiv 2502.06233).
 
     Args:
         by: `"voter"` or `"confidence"`.
         temperature: Above 0; only for confidence.
+        tie: As in `plurality`.
 
     Raises:
         SetupError: An argument is out of its range.
@@ -37,6 +39,7 @@ def weighted(by: By = "voter", *, temperature: float = 1.0) -> Rule:
     """
     if by not in get_args(By):
         raise SetupError(f"weighted({by!r}) is unknown. Allowed: {', '.join(get_args(By))}.")
+    check_tie(tie)
     if not temperature > 0:
         raise SetupError(f"temperature={temperature} divides by nothing. Give a number above 0.")
 
@@ -56,9 +59,11 @@ def weighted(by: By = "voter", *, temperature: float = 1.0) -> Rule:
         if not most > 0:
             return UNDECIDED
         winners = [values[name] for name, total in sums.items() if math.isclose(total, most)]
-        return Decision(winners[0], tied=tuple(winners) if len(winners) > 1 else ())
+        return break_tie(winners, tie)
 
     rule.reads = "weighted"  # type: ignore[attr-defined]
+    rule.by = by  # type: ignore[attr-defined]
+    rule.tie = tie  # type: ignore[attr-defined]
     return rule
 
 

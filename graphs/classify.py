@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from langgraph_parallel.graphs.settings import model_field, prompt_field
 from langgraph_parallel.graphs.voting import create_voting
-from langgraph_parallel.nodes.voter import Voter, VotingSpec
+from langgraph_parallel.nodes.voter import Voter
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 PROMPT = "Read the text and choose the label that fits it best."
 LABELS = ["positive", "negative", "neutral"]

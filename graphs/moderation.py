@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from langgraph_parallel.aggregators.rules import at_least
 from langgraph_parallel.graphs.settings import model_field, prompt_field
 from langgraph_parallel.graphs.voting import create_voting
-from langgraph_parallel.nodes.voter import Voter, VotingSpec
+from langgraph_parallel.nodes.voter import Voter
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 TOXICITY = (
     "You moderate posts for toxicity. Flag this text if it insults, threatens, mocks or demeans "

@@ -7,7 +7,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import Unpack
 
-from langgraph_parallel.aggregators.types import Rule, Stop
+from langgraph_parallel.aggregators.types import AskingRule, Merge, Rule, Stop
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
     add_node,
@@ -15,25 +15,31 @@ from langgraph_parallel.graphs.wiring import (
     check_models,
     compiled,
 )
+from langgraph_parallel.nodes.advice import warn
+from langgraph_parallel.nodes.ballot import Options
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.settings import Configure
-from langgraph_parallel.nodes.voter import OnUndecided, Options, Rounds, Voter, VotingSpec
+from langgraph_parallel.nodes.voter import Voter
 from langgraph_parallel.nodes.voting import FAN_OUT, TALLY, VotingNodes
+from langgraph_parallel.nodes.voting_spec import OnUndecided, Rounds, VotingSpec
 
 
 def build_voting(
     voters: Voter | Sequence[Voter],
     *,
     options: Options = None,
-    rule: str | Rule | None = None,
+    rule: str | Rule | AskingRule | None = None,
     stop: str | Stop | None = None,
     max_votes: int | None = None,
     max_calls: int | None = None,
-    rounds: Rounds = "lossless",
+    rounds: Rounds | None = None,
+    merge: Merge | None = None,
+    max_chars: int | None = None,
+    one_request: bool = False,
     model: ModelLike = None,
-    on_undecided: OnUndecided = "raise",
+    on_undecided: OnUndecided | Voter = "raise",
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
@@ -53,25 +59,28 @@ def build_voting(
         max_votes=max_votes,
         max_calls=max_calls,
         rounds=rounds,
+        merge=merge,
+        max_chars=max_chars,
+        one_request=one_request,
         model=model,
         on_undecided=on_undecided,
         default=default,
         retries=retries,
     )
+    warn(spec)
     keys = Keys.of(input_key, output_key)
     nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
     state, input_schema, output_schema = keys.schemas("voting")
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
-    names = [voter.name for voter in spec.voters]
     add_node(graph, FAN_OUT, nodes.fan_out)
-    for name in names:
+    for name in nodes.names:
         add_node(graph, name, nodes.branch)
         graph.add_edge(name, TALLY)
     add_node(graph, TALLY, nodes.tally)
     graph.add_edge(START, FAN_OUT)
-    add_router(graph, FAN_OUT, nodes.route, names)
+    add_router(graph, FAN_OUT, nodes.route, nodes.names)
     add_router(graph, TALLY, nodes.after_tally, [FAN_OUT, END])
     return graph
 
@@ -80,13 +89,16 @@ def create_voting(
     voters: Voter | Sequence[Voter],
     *,
     options: Options = None,
-    rule: str | Rule | None = None,
+    rule: str | Rule | AskingRule | None = None,
     stop: str | Stop | None = None,
     max_votes: int | None = None,
     max_calls: int | None = None,
-    rounds: Rounds = "lossless",
+    rounds: Rounds | None = None,
+    merge: Merge | None = None,
+    max_chars: int | None = None,
+    one_request: bool = False,
     model: ModelLike = None,
-    on_undecided: OnUndecided = "raise",
+    on_undecided: OnUndecided | Voter = "raise",
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
@@ -103,25 +115,38 @@ def create_voting(
     and `report`, with counts, dissent, and what each vote took and consumed.
 
     Args:
-        voters: One `Voter`, who is asked repeatedly, or a panel of different ones, each asked once.
+        voters: One `Voter`, who is asked repeatedly, or a panel of different ones, each asked once,
+            or in turn if `max_votes` is more than their number.
         options: What can be voted for: a closed list of labels; `int` or `float` for numbers; a
             Pydantic model, whose equal instances are counted together; or `None` for free answers.
-        rule: Who wins: `"plurality"` (default of a sampled voter), `"majority"` (more than half of
+        rule: Who wins: `"plurality"` (default of sampled voters), `"majority"` (more than half of
             the panel; default of a panel), `"weighted"` (by each voter's `weight`), `"any"`,
             `"all"` or `"at_least_K"` (the first of two options flags), `"borda"` or
             `"instant_runoff"` (the ballots rank the options), `"median"` or `"trimmed_mean"` (the
-            ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`.
-        stop: When to stop: `"ahead_by_K"` (default `"ahead_by_3"` of a sampled voter), `"beta"`
+            ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`,
+            `best_of(scorer)` or `consensus()`.
+        stop: When to stop: a preset, `"quick"` (ahead by 2), `"standard"` (ahead by 3; default of
+            a sampled voter) or `"careful"` (beta 0.95, at most 39 votes); `"ahead_by_K"`, `"beta"`
             (the first label is ahead with a probability of 0.95), `"first_to_K"`, `"settled"`
             (nothing can change any more; default of a panel), `"fixed_N"` (default of rules that
             read more than counts), or a `Stop`.
-        max_votes: Readable ballots at most; 15, or the size of the panel.
+        max_votes: Readable ballots at most; 15 or what the preset says, or the size of the panel.
         max_calls: Calls at most, as unreadable ballots are asked for again; twice `max_votes`, or
-            the size of the panel.
+            the size of the panel. Advisers and a judge come on top.
         rounds: `"lossless"` (never a call that asking one by one would have saved), `"doubling"`,
-            or `"all_at_once"` (fastest, dearest).
+            or `"all_at_once"` (fastest, dearest; default of a panel, where calls that no longer
+            matter are closed).
+        merge: Which ballots mean the same: `same_if(function)`, `same_meaning()`, or a `Merge`.
+            They are counted as one; the report says which were `merged`.
+        max_chars: Characters above which a reply is a red flag and its ballot unreadable.
+        one_request: Ask for the ballots of a round as choices of one request, whose prompt is then
+            billed once: where a sampled voter has a prompt, its model speaks OpenAI's chat
+            completions, and the round is not `"all_at_once"`. What the server leaves out is asked
+            for again. Not every server knows the parameter `n`.
         model: Chat model or model string, as in `create_sectioning`.
-        on_undecided: What becomes of no decision: `"raise"`, or `"abstain"` (the output is `None`).
+        on_undecided: What becomes of no decision: `"raise"`; `"abstain"` (the output is `None`);
+            `"judge"`, or a `Voter` who is the judge: one more call that sees the ballots with their
+            reasons, and decides; `"more"`: more ballots, one by one, up to `max_calls`.
         default: A label to fall back to when there is no decision, such as the cautious one.
         retries: Further tries of a call after an error with which a retry can help.
         max_concurrency: Calls of this graph in flight at once.
@@ -139,7 +164,11 @@ def create_voting(
         SetupError: Here, when an option cannot work; at run time, when the input is missing.
         ModelUnavailableError: The model cannot be used on this machine.
         UndecidedError: At run time, when there is no decision.
-        BranchFailedError: At run time, when every vote failed.
+        BranchFailedError: At run time, when every vote failed, or what a rule or merge asked.
+
+    Warns:
+        SetupWarning: Here, of options that work and are hardly meant, such as an even fixed number
+            of votes on a question with two options.
 
     Example:
         ```python
@@ -161,6 +190,9 @@ def create_voting(
         max_votes=max_votes,
         max_calls=max_calls,
         rounds=rounds,
+        merge=merge,
+        max_chars=max_chars,
+        one_request=one_request,
         model=model,
         on_undecided=on_undecided,
         default=default,

@@ -16,10 +16,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from langgraph_parallel.nodes.limits import NODE_POOL
+from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import input_text
 from langgraph_parallel.nodes.threads import in_thread
 
-_CUT_OFF = {"length", "max_tokens"}
+CUT_OFF = {"length", "max_tokens"}
 """How providers say that a reply reached its length limit."""
 
 
@@ -28,6 +29,8 @@ async def ask(
     messages: list[BaseMessage],
     schema: type[BaseModel] | None,
     config: RunnableConfig,
+    *,
+    whole: bool = False,
 ) -> Any:
     """Ask a model.
 
@@ -36,21 +39,24 @@ async def ask(
         messages: What it is sent.
         schema: Pydantic model of the reply, or `None` for text.
         config: Callbacks and tags of the branch.
+        whole: Whether a text that was cut off at the model's length limit is refused too.
 
     Returns:
         The text, or an instance of the schema.
 
     Raises:
         NotImplementedError: A schema, and the model has no structured output.
-        ValueError: The reply does not fit the schema.
+        ValueError: The reply does not fit the schema, or was cut off.
     """
     if schema is None:
-        return (await model.ainvoke(messages, config)).text
+        message = await model.ainvoke(messages, config)
+        if whole and _is_cut_off(message):
+            raise ValueError("The reply was cut off at the model's length limit.")
+        return message.text
     reply = await structured(model, schema).ainvoke(messages, config)
     if reply["parsing_error"] is not None:
         raise reply["parsing_error"]
-    ended = reply["raw"].response_metadata
-    if _CUT_OFF & {ended.get("finish_reason"), ended.get("stop_reason")}:
+    if _is_cut_off(reply["raw"]):
         raise ValueError(
             f"The reply was cut off at the model's length limit before the {schema.__name__} was "
             "whole. Ask for less, or give a model with a higher limit."
@@ -72,9 +78,46 @@ def structured(model: BaseChatModel, schema: type[BaseModel]) -> Runnable[Any, A
     """
     if not isinstance(model, BaseChatOpenAI):
         return model.with_structured_output(schema, include_raw=True)
-    parameters = pydantic_function_tool(schema)["function"].get("parameters", {})
-    strict = {"title": schema.__name__, **parameters}
+    strict = {"title": schema.__name__, **json_schema(schema)}
     return model.with_structured_output(strict, method="json_schema", strict=True, include_raw=True)
+
+
+def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """Give the JSON schema that OpenAI's models take strictly."""
+    return dict(pydantic_function_tool(schema)["function"].get("parameters", {}))
+
+
+def _is_cut_off(message: BaseMessage) -> bool:
+    ended = message.response_metadata
+    return bool(CUT_OFF & {ended.get("finish_reason"), ended.get("stop_reason")})
+
+
+async def consult(
+    function: Callable[..., Any],
+    *arguments: Any,
+    model: ModelLike,
+    config: RunnableConfig,
+    **named: Any,
+) -> Any:
+    """Call a sync or async function of the user's that may ask for more by name.
+
+    Args:
+        function: What to call; a plain function runs in a thread.
+        *arguments: Its arguments.
+        model: The pattern's model; a function with a parameter `model` gets the chat model.
+        config: Offered as `config`, and for calls that it makes without one.
+        **named: Further values that it can ask for by name.
+    """
+    config = user_config(config)
+    var_child_runnable_config.set(config)
+    offers: dict[str, Any] = {"config": config, **named}
+    if "model" in wanted(function, {"model": None}):
+        offers["model"] = await get_model(model)
+    extra = wanted(function, offers)
+    if is_async(function):
+        return await function(*arguments, **extra)
+    made = await in_thread(function, *arguments, **extra)
+    return await made if isinstance(made, Awaitable) else made
 
 
 async def run(

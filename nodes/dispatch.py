@@ -37,6 +37,16 @@ class Round(Dispatch):
     """Index of the round's first branch."""
     count: int
     """Number of branches in the round."""
+    more: NotRequired[bool]
+    """Whether the stop is satisfied, and the round asks for one more ballot to get a decision."""
+    judging: NotRequired[bool]
+    """Whether the round is the judge's."""
+    kept: NotRequired[int]
+    """In the judge's round: how many ballots counted."""
+    merged: NotRequired[dict[str, Any]]
+    """Which value each label stands for, where ballots are merged."""
+    asked: NotRequired[Any]
+    """`Usage` of the rounds' calls outside of branches."""
 
 
 class Live:

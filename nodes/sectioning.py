@@ -8,7 +8,6 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
@@ -16,7 +15,7 @@ from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
-from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
+from langgraph_parallel.nodes.calls import ask, consult, is_async, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
     close_dispatch,
@@ -139,8 +138,13 @@ class SectioningNodes:
         ]
         meter = Meter()
         outcome = await attempt(
-            lambda: self._aggregate(
-                spec, good, value, child_config(config, meter, stream=True), runtime
+            lambda: consult(
+                spec.aggregate,
+                good,
+                model=spec.model,
+                config=child_config(config, meter, stream=True),
+                runtime=runtime,
+                input=value,
             ),
             place=self.limiter.place(),
             retries=spec.retries,
@@ -241,25 +245,6 @@ class SectioningNodes:
             retries=spec.retries,
             timeout=section.timeout,
         )
-
-    async def _aggregate(
-        self,
-        spec: SectioningSpec,
-        results: Sequence[SectionResult],
-        value: Any,
-        config: RunnableConfig,
-        runtime: Runtime[Any],
-    ) -> Any:
-        config = user_config(config)
-        var_child_runnable_config.set(config)  # for calls that the function makes without a config
-        offers: dict[str, Any] = {"config": config, "runtime": runtime, "input": value}
-        if "model" in wanted(spec.aggregate, {"model": None}):
-            offers["model"] = await get_model(spec.model)
-        extra = wanted(spec.aggregate, offers)
-        if is_async(spec.aggregate):
-            return await spec.aggregate(results, **extra)
-        made = await in_thread(spec.aggregate, results, **extra)
-        return await made if isinstance(made, Awaitable) else made
 
 
 def fatal_failures(

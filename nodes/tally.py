@@ -1,15 +1,21 @@
-"""Counting the ballots of a run: pure functions from results to rounds and reports."""
+"""Counting the ballots of a run: pure functions from results to rounds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from langgraph_parallel.aggregators.counting import count, label, lead, posterior
-from langgraph_parallel.aggregators.stops import any_order, need
-from langgraph_parallel.aggregators.types import Ballot, Decision
+from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.aggregators.rounds import any_order, need
+from langgraph_parallel.aggregators.types import Ballot
 from langgraph_parallel.nodes.branch import BranchResult
-from langgraph_parallel.nodes.dispatch import Round
-from langgraph_parallel.nodes.report import make_report
-from langgraph_parallel.nodes.voter import Voter, VotingSpec
+from langgraph_parallel.nodes.voter import Voter
+from langgraph_parallel.nodes.voting_spec import VotingSpec
+
+
+def cast(spec: VotingSpec, results: Sequence[BranchResult]) -> list[BranchResult]:
+    """Give the results of the voters that count, without advisers and judge."""
+    names = {voter.name for voter in spec.electors}
+    return [result for result in results if result["name"] in names]
 
 
 def readable(results: Sequence[BranchResult], voters: Sequence[Voter] = ()) -> list[Ballot]:
@@ -23,56 +29,29 @@ def readable(results: Sequence[BranchResult], voters: Sequence[Voter] = ()) -> l
             confidence=result["output"]["confidence"],
             reason=result["output"]["reason"],
             weight=weights.get(result["name"], 1.0),
+            score=result["output"].get("score"),
         )
         for result in results
         if result["status"] == "ok" and result["output"]["unreadable"] is None
     ]
 
 
+def stand_in(ballots: Sequence[Ballot], merged: Mapping[str, Any]) -> list[Ballot]:
+    """Give each ballot the value that it stands for.
+
+    Args:
+        ballots: The ballots.
+        merged: That value by label; ballots without one stay as they are.
+    """
+    return [replace(b, value=merged.get(label(b.value), b.value)) for b in ballots]
+
+
 def counted(spec: VotingSpec, ballots: Sequence[Ballot]) -> list[Ballot]:
     """Give the ballots that asking one by one would have had: up to where the stop fires."""
     for n in range(1, min(len(ballots), spec.votes) + 1):
-        if spec.enough(count(ballots[:n]), n, spec.votes):
+        if spec.enough(spec.count(ballots[:n]), n, spec.votes):
             return list(ballots[:n])
     return list(ballots[: spec.votes])
-
-
-def voting_report(
-    spec: VotingSpec, dispatch: Round, results: Sequence[BranchResult], decision: Decision
-) -> dict[str, Any]:
-    """Make the report of a vote."""
-    ballots = counted(spec, readable(results, spec.voters))
-    counts = count(ballots)
-    votes = [*sorted(counts.values(), reverse=True), 0, 0]
-    won = counts.get(label(decision.value), 0) if decision.decided else votes[0]
-    n, started = len(ballots), len(results)
-    cancelled = sum(result["status"] == "cancelled" for result in results)
-    if spec.enough(counts, n, spec.votes):
-        stopped_by = "stop"
-    else:
-        stopped_by = "max_votes" if n >= spec.votes else "max_calls"
-    return {
-        **make_report("voting", dispatch, results),
-        "decision": decision.value,
-        "decided": decision.decided,
-        "counts": counts,
-        "lead": lead(counts.values()),
-        "agreement": round(won / n, 4) if n else 0.0,
-        "posterior": round(posterior(votes[0], votes[1]), 4),
-        "stopped_by": stopped_by,
-        "rounds": dispatch["round"],
-        "calls": {
-            "started": started,
-            "readable": len(readable(results)),
-            "unreadable": started - cancelled - len(readable(results)),
-            "cancelled": cancelled,
-        },
-        "dissent": [
-            {"index": b.index, "voter": b.voter, "ballot": b.value, "reason": b.reason}
-            for b in ballots
-            if not decision.decided or label(b.value) != label(decision.value)
-        ],
-    }
 
 
 def round_size(spec: VotingSpec, counts: Mapping[str, int], n: int, started: int) -> int:
@@ -84,16 +63,22 @@ def round_size(spec: VotingSpec, counts: Mapping[str, int], n: int, started: int
         "lossless": needed,
         "doubling": max(needed, started),
         "all_at_once": spec.votes - n,
-    }[spec.rounds]
+    }[spec.pace]
     return min(size, spec.votes - n, spec.calls - started)
 
 
 def is_settled(spec: VotingSpec, outcomes: Mapping[int, BranchResult]) -> bool:
     """Say whether calls in flight cannot change the decision any more."""
+    if spec.merge is not None:  # what the ballots stand for is known at the tally only
+        return False
     known = [outcomes[index] for index in sorted(outcomes)]
     if any_order(spec.enough):
-        ballots = readable(known)
-        return spec.enough(count(ballots), len(ballots), spec.votes)
-    first_open = next(i for i in range(len(outcomes) + 1) if i not in outcomes)
-    ballots = readable(known[:first_open])
-    return any(spec.enough(count(ballots[:n]), n, spec.votes) for n in range(1, len(ballots) + 1))
+        ballots = readable(cast(spec, known))
+        return spec.enough(spec.count(ballots), len(ballots), spec.votes)
+    first = len(spec.advisers)
+    in_order = range(first, first + len(outcomes) + 1)
+    first_open = next(index for index in in_order if index not in outcomes)
+    ballots = readable(cast(spec, [r for r in known if r["index"] < first_open]))
+    return any(
+        spec.enough(spec.count(ballots[:n]), n, spec.votes) for n in range(1, len(ballots) + 1)
+    )

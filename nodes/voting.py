@@ -1,20 +1,20 @@
 """The nodes of the voting pattern."""
 
-from dataclasses import replace
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Send
-from pydantic import BaseModel
 
-from langgraph_parallel.aggregators.ballots import Reading
 from langgraph_parallel.aggregators.counting import count
+from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.errors import BranchFailedError, UndecidedError
+from langgraph_parallel.nodes.attempt import attempt
+from langgraph_parallel.nodes.ballot_tasks import ballot_parcels, judge_parcel
 from langgraph_parallel.nodes.branch import BranchResult, check_names
-from langgraph_parallel.nodes.calls import ask, plain, run
+from langgraph_parallel.nodes.choices import dealt
+from langgraph_parallel.nodes.deliberation import Standing, deliberate
 from langgraph_parallel.nodes.dispatch import (
     Round,
     close_dispatch,
@@ -22,21 +22,17 @@ from langgraph_parallel.nodes.dispatch import (
     new_dispatch,
     open_live,
 )
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
-from langgraph_parallel.nodes.models import get_model
-from langgraph_parallel.nodes.prompts import render
+from langgraph_parallel.nodes.meter import Meter, add_usage, no_usage
+from langgraph_parallel.nodes.polling import poll
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task, run_branch
+from langgraph_parallel.nodes.run import Parcel, child_config, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
-from langgraph_parallel.nodes.tally import (
-    counted,
-    is_settled,
-    readable,
-    round_size,
-    voting_report,
-)
-from langgraph_parallel.nodes.voter import VotingSpec
+from langgraph_parallel.nodes.tally import cast, is_settled, readable, round_size, stand_in
+from langgraph_parallel.nodes.voting_report import voting_report
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 FAN_OUT, TALLY = "fan_out", "tally"
 
@@ -57,8 +53,8 @@ class VotingNodes:
         self.limiter = limiter
         self.configure = configure
         self.context_schema = context_schema
-        reserved = [*OWN_KEYS, keys.input, keys.output, FAN_OUT, TALLY]
-        check_names("voter", [voter.name for voter in spec.voters], reserved)
+        self.names = [voter.name for voter in (*spec.voters, *filter(None, [spec.judge]))]
+        check_names("voter", self.names, [*OWN_KEYS, keys.input, keys.output, FAN_OUT, TALLY])
 
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
@@ -69,7 +65,7 @@ class VotingNodes:
         if coming is not None:
             return {DISPATCH: coming}
         spec = self._spec(runtime)
-        first = round_size(spec, {}, 0, 0)
+        first = round_size(spec, {}, 0, 0) + len(spec.advisers)
         return {
             DISPATCH: {**new_dispatch(run_limit(config)), "round": 1, "first": 0, "count": first}
         }
@@ -81,37 +77,32 @@ class VotingNodes:
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Round = state[DISPATCH]
-        default = await default_for(spec.voters, spec.model)
-        sends = []
-        for index in range(dispatch["first"], dispatch["first"] + dispatch["count"]):
-            voter = spec.voters[index % len(spec.voters)]
-            task = make_task(index, replace(voter, prompt=spec.prompt(voter)), default, value)
-            sends.append(Send(voter.name, Parcel(dispatch=dispatch, tasks=[task])))
-        return sends
+        if dispatch.get("judging") and spec.judge:
+            results = results_of(state, RESULTS, dispatch)
+            parcels = [await judge_parcel(spec, spec.judge, dispatch, results, value)]
+        else:
+            parcels = await ballot_parcels(spec, dispatch, value)
+        return [Send(parcel["tasks"][0]["name"], parcel) for parcel in parcels]
 
     async def branch(
         self, parcel: Parcel, config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, list[BranchResult]]:
-        """Cast one ballot; the output is its reading."""
+        """Cast one ballot, or those that share a request; the output is its reading."""
         spec = self._spec(runtime)
-        dispatch = parcel["dispatch"]
-        (task,) = parcel["tasks"]
-        voter = spec.voters[task["index"] % len(spec.voters)]
-        chosen = voter.model if voter.model is not None else spec.model
+        dispatch: Round = parcel["dispatch"]  # type: ignore[assignment]
+        tasks = parcel["tasks"]
+        is_judge = bool(dispatch.get("judging"))
+        voter = (is_judge and spec.judge) or spec.voter_at(tasks[0]["index"])
 
-        async def work(config: RunnableConfig) -> dict[str, Any]:
-            if task["prompt"] is None:
-                reply = plain(await run(voter.run, task["input"], config, runtime))
-            else:
-                model = await get_model(
-                    chosen if isinstance(chosen, BaseChatModel) else task["model"]
-                )
-                reply = await _ask(model, task, spec.schema(voter), config)
-            return vars(reply if isinstance(reply, Reading) else spec.read(reply))
+        async def work(config: RunnableConfig) -> Any:
+            readings = await poll(spec, voter, tasks, config, runtime)
+            return readings if len(tasks) > 1 else readings[0]
 
         live = find_live(dispatch)
+        # Advice is asked for in vain if it is cut off; so is the ballot that breaks a tie.
+        is_cut = not (is_judge or voter.advisory or dispatch.get("more"))
         result = await run_branch(
-            task,
+            tasks[0],
             work,
             dispatch=dispatch,
             live=live,
@@ -120,57 +111,56 @@ class VotingNodes:
             limiter=self.limiter,
             retries=spec.retries,
             timeout=voter.timeout,
-            settled=live.settled if live else None,
+            settled=live.settled if live and is_cut else None,
         )
-        if live:
-            live.outcomes[task["index"]] = result
+        results = dealt(result, tasks) if len(tasks) > 1 else [result]
+        if live and not is_judge:
+            live.outcomes.update({result["index"]: result for result in results})
             if is_settled(spec, live.outcomes):
                 live.settled.set()
-        return {RESULTS: [result]}
+        return {RESULTS: results}
 
     async def tally(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Count the ballots; decide, or ask for another round.
+        """Count the ballots; decide, ask for another round, or for a judge.
 
         Raises:
-            BranchFailedError: Every call failed.
+            BranchFailedError: Every call failed, or what the rule or the merge asked.
             UndecidedError: There is no decision and `on_undecided` is `"raise"`.
         """
         spec = self._spec(runtime)
         dispatch: Round = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
-        ballots = counted(spec, readable(results, spec.voters))
-        counts = count(ballots)
-        more = round_size(spec, counts, len(ballots), len(results))
-        is_hopeless = not more or not spec.is_panel
-        if is_hopeless and not any(result["status"] == "ok" for result in results):
+        if dispatch.get("judging"):
+            return self._judged(spec, dispatch, results)
+        votes = cast(spec, results)
+        if len(votes) >= min(spec.calls, len(spec.electors)) and not any(
+            result["status"] == "ok" for result in votes
+        ):
             if find_live(dispatch) is None:  # a run that goes on after this error: ask again
                 open_live(dispatch, run_limit(config))
                 return {NEXT: dispatch}
             close_dispatch(dispatch)
             raise BranchFailedError(
-                f"All {len(results)} votes failed. The first: {results[0]['error']}",
+                f"All {len(votes)} votes failed. The first: {votes[0]['error']}",
                 make_report("voting", dispatch, results),
             )
-        if more:
-            coming = dispatch.copy()
-            coming["round"] += 1
-            coming["first"] += coming["count"]
-            coming["count"] = more
+        standing, dispatch = await self._deliberate(spec, state, votes, config)
+        coming = dispatch.copy()
+        coming["round"] += 1
+        coming["first"] += coming["count"]
+        if standing.missing:
+            coming["count"] = standing.missing
+            coming["more"] = standing.decision is not None
             return {NEXT: coming}
-        close_dispatch(dispatch)
-        decision = spec.decide(ballots, spec.size)
-        report = voting_report(spec, dispatch, results, decision)
-        if not decision.decided and spec.default is None and spec.on_undecided == "raise":
-            raise UndecidedError(
-                f"The vote ended without a decision: {counts or 'no readable ballot'} from "
-                f"{len(results)} calls. Ask more voters, choose another rule, or set "
-                "on_undecided='abstain' or a default.",
-                report,
-            )
-        output = decision.value if decision.decided else spec.default
-        return {**self.keys.write(output), REPORT: report}
+        decision = standing.decision or Decision(None, decided=False)
+        if not decision.decided and spec.judge is not None:
+            coming["round"] -= 1
+            coming["judging"], coming["count"] = True, 1
+            coming["kept"] = len(standing.ballots)
+            return {NEXT: coming}
+        return self._finish(spec, dispatch, results, standing, decision)
 
     async def after_tally(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
@@ -178,18 +168,78 @@ class VotingNodes:
         """Go round again, or end."""
         return FAN_OUT if state.get(NEXT) is not None else END
 
+    async def _deliberate(
+        self,
+        spec: VotingSpec,
+        state: dict[str, Any],
+        votes: list[BranchResult],
+        config: RunnableConfig,
+    ) -> tuple[Standing, Round]:
+        dispatch: Round = state[DISPATCH]
+        meter = Meter()
+        outcome = await attempt(
+            lambda: deliberate(
+                spec,
+                readable(votes, spec.voters),
+                len(votes),
+                dispatch.get("merged") or {},
+                config=child_config(config, meter),
+                value=self.keys.read(state),
+            ),
+            place=self.limiter.place(),
+            retries=spec.retries,
+            timeout=None,
+            settled=None,
+        )
+        used = add_usage(dispatch.get("asked") or no_usage(), meter.usage())
+        if isinstance(outcome.error, BaseException):
+            close_dispatch(dispatch)
+            raise BranchFailedError(
+                f"The count failed: {explain(outcome.error)} The ballots are in the report of "
+                "this error.",
+                make_report("voting", dispatch, results_of(state, RESULTS, dispatch), used),
+            )
+        standing: Standing = outcome.output
+        after = dispatch.copy()
+        if used["calls"]:
+            after["asked"] = used
+        if standing.merged:
+            after["merged"] = standing.merged
+        return standing, after
+
+    def _judged(
+        self, spec: VotingSpec, dispatch: Round, results: list[BranchResult]
+    ) -> dict[str, Any]:
+        """Take the judge's ballot as the decision."""
+        ballots = readable(cast(spec, results), spec.voters)[: dispatch["kept"]]
+        merged = dispatch.get("merged") or {}
+        standing = Standing(stand_in(ballots, merged), merged)
+        verdict = readable(results[-1:])
+        decision = Decision(verdict[0].value) if verdict else Decision(None, decided=False)
+        return self._finish(spec, dispatch, results, standing, decision)
+
+    def _finish(
+        self,
+        spec: VotingSpec,
+        dispatch: Round,
+        results: list[BranchResult],
+        standing: Standing,
+        decision: Decision,
+    ) -> dict[str, Any]:
+        close_dispatch(dispatch)
+        report = voting_report(spec, dispatch, results, standing.ballots, decision)
+        if decision.decided:
+            return {**self.keys.write(decision.value), REPORT: report}
+        if spec.default is None and spec.on_undecided != "abstain":
+            counts = count(standing.ballots) or "no readable ballot"
+            judge = " The judge's ballot cannot be read." if dispatch.get("judging") else ""
+            raise UndecidedError(
+                f"The vote ended without a decision: {counts} from {len(cast(spec, results))} "
+                f"calls.{judge} Ask more voters, choose another rule, or set "
+                "on_undecided='abstain', 'judge' or 'more', or a default.",
+                report,
+            )
+        return {**self.keys.write(spec.default), REPORT: report}
+
     def _spec(self, runtime: Runtime[Any]) -> VotingSpec:
         return configured(self.spec, self.configure, self.context_schema, runtime)
-
-
-async def _ask(
-    model: BaseChatModel, task: Task, schema: type[BaseModel] | None, config: RunnableConfig
-) -> Any:
-    """Ask for a ballot: structured where the model can, else as text."""
-    messages = render(task["prompt"] or "", task["input"])
-    try:
-        return plain(await ask(model, messages, schema, config))
-    except NotImplementedError:
-        return plain(await ask(model, messages, None, config))
-    except ValueError as error:  # the reply does not fit the schema
-        return Reading(unreadable=str(error).splitlines()[0][:200])

@@ -18,7 +18,6 @@ from langgraph_parallel import (
     create_guardrail,
     create_sectioning,
     create_voting,
-    fixed,
 )
 
 Make = Callable[[], Any]
@@ -130,8 +129,6 @@ OPTIONS: list[tuple[Make, list[str]]] = [
     (voting(rounds="many"), ["Unknown rounds 'many'", "lossless, doubling, all_at_once"]),
     (voting(on_undecided="guess"), ["Unknown on_undecided 'guess'", "raise, abstain"]),
     (voting(max_votes=0), ["max_votes=0", "from 1 up"]),
-    (voting(max_votes=2), ["max_votes=2", "'ahead_by_3' needs", "Raise max_votes"]),
-    (voting(max_votes=4, stop=fixed(5)), ["max_votes=4", "Raise max_votes"]),
     (voting(max_votes=5, max_calls=4), ["max_calls=4", "max_votes=5", "Give 5 or more"]),
     (voting(max_votes=5, max_calls=0), ["max_calls=0", "max_votes=5", "Give 5 or more"]),
     (

@@ -38,11 +38,11 @@ def test_walk_finds_the_modules_of_every_folder() -> None:
 def test_public_rules_and_stops_have_examples_that_run() -> None:
     found = [
         test.name
-        for name in ("rules", "stops", "counting", "ballots", "verdict")
+        for name in ("rules", "rounds", "counting", "ballots", "verdict")
         for test in examples(f"langgraph_parallel.aggregators.{name}")
         if test.examples
     ]
-    for name in ("rules.plurality", "stops.need", "counting.posterior", "ballots.match_option"):
+    for name in ("rules.plurality", "rounds.need", "counting.posterior", "ballots.match_option"):
         assert f"langgraph_parallel.aggregators.{name}" in found
 
 

@@ -87,7 +87,7 @@ class TestOrder:
         server.on("", gated({name: {"ballot": vote} for name, vote in votes.items()}))
         graph = create_voting(
             [Voter(name, f"You are {name}.") for name in NAMES],
-            options=["no", "yes"],
+            options=["no", "yes", "neither"],
             rule=plurality(),
             stop="fixed_4",
             model=MODEL,

@@ -17,7 +17,7 @@ from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.tally import counted, is_settled, readable, round_size
-from langgraph_parallel.nodes.voter import Rounds
+from langgraph_parallel.nodes.voting_spec import Rounds
 
 POOLS = {recording.name: recording for recording in [*frontier.four(), *frontier.others()]}
 PANELS = ("toxicity-en", "toxicity-de", "toxicity-zh", "policy-en", "mmlupro")
@@ -84,7 +84,8 @@ def arrived(replay: Replay, votes: Sequence[Vote], chance: random.Random) -> tup
                 break
             known[result["index"]] = result
         results += [known.get(r["index"], {**r, "status": "cancelled"}) for r in coming]
-    return spec.decide(counted(spec, readable(results)), spec.size), len(results) - len(known)
+    decision: Decision = spec.decide(counted(spec, readable(results)), spec.size)
+    return decision, len(results) - len(known)
 
 
 class TestSettled:

@@ -124,7 +124,7 @@ class TestPlurality:
 
     @pytest.mark.parametrize("tie", ["last", "", None])
     def test_unknown_tie_is_refused_with_what_is_allowed(self, tie: Any) -> None:
-        with pytest.raises(SetupError, match=rf"{tie!r}.*first, undecided"):
+        with pytest.raises(SetupError, match=rf"{tie!r}.*'first', 'one_more', 'undecided'"):
             plurality(tie=tie)
 
 

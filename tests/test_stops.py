@@ -10,17 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from langgraph_parallel.aggregators.counting import count, posterior
+from langgraph_parallel.aggregators.presets import stop_named
+from langgraph_parallel.aggregators.rounds import any_order, need
 from langgraph_parallel.aggregators.rules import all_votes, any_vote, at_least, majority, plurality
 from langgraph_parallel.aggregators.stops import (
     ahead_by,
-    any_order,
     beta,
     first_to,
     fixed,
-    need,
     quorum,
     settled,
-    stop_named,
     unanimous_or,
 )
 from langgraph_parallel.aggregators.types import Ballot, Decision, Rule, Stop

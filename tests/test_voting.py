@@ -90,6 +90,7 @@ class TestSampled:
             "confidence": 0.9,
             "reason": "eval",
             "unreadable": None,
+            "score": None,
             "details": {"lines": [3]},
         }
 
@@ -153,12 +154,12 @@ class TestRules:
 
     def test_by_default_a_panel_needs_more_than_half_of_all_its_voters(self) -> None:
         with pytest.raises(UndecidedError):
-            run(create_voting(panel("a", "a", "b", None), options=["a", "b"]), {"input": "x"})
+            run(create_voting(panel("a", "a", "b", None), options=["a", "b", "c"]), {"input": "x"})
 
 
 class TestUndecided:
     def test_no_decision_raises_with_the_ballots(self) -> None:
-        graph = create_voting(panel("a", "b"), options=["a", "b"])
+        graph = create_voting(panel("a", "b"), options=["a", "b", "c"])
         with pytest.raises(UndecidedError, match=r"\{'a': 1, 'b': 1\} from 2 calls") as caught:
             run(graph, {"input": "x"})
         report = caught.value.report

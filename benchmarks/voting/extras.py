@@ -7,7 +7,7 @@ from statistics import fmean
 
 from langgraph_parallel.aggregators.rules import any_vote
 from langgraph_parallel.aggregators.stops import fixed, settled
-from langgraph_parallel.nodes.voter import Rounds, VotingSpec
+from langgraph_parallel.nodes.voting_spec import Rounds, VotingSpec
 from voting.frontier import ORDERS, orders, replayed
 from voting.recordings import Question, Recording, checked, sampled
 from voting.replay import Replay

@@ -10,7 +10,7 @@ from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.nodes.branch import BranchResult, Usage
 from langgraph_parallel.nodes.tally import counted, readable, round_size
-from langgraph_parallel.nodes.voter import VotingSpec
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 from voting.recordings import Vote
 
 REMEMBERED = 100_000
@@ -82,7 +82,9 @@ class Replay:
         return round_size(self.spec, count(ballots), len(ballots), len(seen))
 
     def _decide(self, seen: tuple[Vote, ...]) -> Decision:
-        return self.spec.decide(counted(self.spec, readable(self.results(seen))), self.spec.size)
+        ballots = counted(self.spec, readable(self.results(seen)))
+        decision: Decision = self.spec.decide(ballots, self.spec.size)
+        return decision
 
     def _result(self, index: int, vote: Vote) -> BranchResult:
         return BranchResult(

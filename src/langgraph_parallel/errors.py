@@ -8,6 +8,8 @@ ParallelPatternError
 └── UndecidedError (also RuntimeError)          a vote ended without a decision
 ```
 
+`SetupWarning` warns, when a graph is built, of options that work and are hardly meant.
+
 Every message says what was wrong, with the value; what is allowed; what to do.
 """
 
@@ -21,6 +23,10 @@ class ParallelPatternError(Exception):
 
 class SetupError(ParallelPatternError, ValueError):
     """Options or input that cannot work; raised before any model is called."""
+
+
+class SetupWarning(UserWarning):
+    """Options that work, and are hardly meant; shown when a graph is built."""
 
 
 class ModelUnavailableError(ParallelPatternError, RuntimeError):

@@ -1,0 +1,91 @@
+"""Asks a voter for its ballots, and reads them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
+
+from langgraph_parallel.aggregators.ballots import Reading
+from langgraph_parallel.nodes.ballot import ballot_schema, read_reply
+from langgraph_parallel.nodes.calls import ask, plain, run
+from langgraph_parallel.nodes.choices import ask_choices
+from langgraph_parallel.nodes.models import get_model
+from langgraph_parallel.nodes.prompts import render
+from langgraph_parallel.nodes.run import Task
+from langgraph_parallel.nodes.scoring import scored
+from langgraph_parallel.nodes.voter import Voter
+from langgraph_parallel.nodes.voting_spec import VotingSpec
+
+
+async def poll(
+    spec: VotingSpec,
+    voter: Voter,
+    tasks: Sequence[Task],
+    config: RunnableConfig,
+    runtime: Runtime[Any],
+) -> list[dict[str, Any]]:
+    """Ask a voter, and read a ballot for each task.
+
+    Args:
+        spec: The options.
+        voter: Whom to ask.
+        tasks: One task, or several that share a request.
+        config: Callbacks and tags of the branch.
+        runtime: LangGraph's runtime.
+
+    Returns:
+        The readings, as plain data.
+    """
+    replies = await _replies(spec, voter, tasks, config, runtime)
+    readings = [_read(spec, voter, reply) for reply in replies]
+    missing = len(tasks) - len(readings)
+    absent = f"is missing: the server gave {len(readings)} of {len(tasks)} choices"
+    readings += [Reading(unreadable=absent)] * missing
+    scorer = getattr(spec.decide, "scorer", None)
+    if scorer is not None:
+        model = spec.model if spec.model is not None else tasks[0]["model"]
+        value = tasks[0]["input"]
+        scoring = [
+            scored(reading, scorer, value, model=model, config=config, runtime=runtime)
+            for reading in readings
+        ]
+        readings = await asyncio.gather(*scoring)
+    return [vars(reading) for reading in readings]
+
+
+async def _replies(
+    spec: VotingSpec,
+    voter: Voter,
+    tasks: Sequence[Task],
+    config: RunnableConfig,
+    runtime: Runtime[Any],
+) -> list[Any]:
+    """Give the replies as plain data, or a `ValueError` for one that does not fit the schema."""
+    task = tasks[0]
+    if task["prompt"] is None:
+        return [plain(await run(voter.run, task["input"], config, runtime))]
+    chosen = voter.model if voter.model is not None else spec.model
+    model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
+    messages = render(task["prompt"], task["input"])
+    is_ranked = spec.is_ranked(voter)
+    schema = voter.schema or ballot_schema(spec.options, is_ranked=is_ranked)
+    if len(tasks) > 1:
+        replies = await ask_choices(model, messages, schema, len(tasks), config)
+        return [r if isinstance(r, ValueError) else plain(r) for r in replies]
+    try:
+        try:
+            return [plain(await ask(model, messages, schema, config, whole=True))]
+        except NotImplementedError:  # no structured output: the ballot is read from text
+            return [plain(await ask(model, messages, None, config, whole=True))]
+    except ValueError as error:
+        return [error]
+
+
+def _read(spec: VotingSpec, voter: Voter, reply: Any) -> Reading:
+    if isinstance(reply, ValueError):
+        return Reading(unreadable=str(reply).splitlines()[0][:200])
+    is_ranked = spec.is_ranked(voter)
+    return read_reply(reply, spec.options, is_ranked=is_ranked, max_chars=spec.max_chars)

@@ -1,0 +1,95 @@
+"""The report of a vote."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langgraph_parallel.aggregators.counting import count, label, lead, posterior
+from langgraph_parallel.aggregators.types import Ballot, Decision
+from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.dispatch import Round
+from langgraph_parallel.nodes.report import make_report
+from langgraph_parallel.nodes.tally import cast, readable
+from langgraph_parallel.nodes.voting_spec import VotingSpec
+
+
+def voting_report(
+    spec: VotingSpec,
+    dispatch: Round,
+    results: Sequence[BranchResult],
+    ballots: Sequence[Ballot],
+    decision: Decision,
+) -> dict[str, Any]:
+    """Make the report of a vote.
+
+    Args:
+        spec: The options.
+        dispatch: The last round.
+        results: Of all branches, by index.
+        ballots: Those that counted.
+        decision: What became of them.
+    """
+    report = {
+        **make_report("voting", dispatch, results, dispatch.get("asked")),
+        "decision": decision.value,
+        "decided": decision.decided,
+        **_figures(ballots, decision),
+        "stopped_by": _stopped_by(spec, ballots),
+        "rounds": dispatch["round"],
+        "calls": _calls(cast(spec, results)),
+        "dissent": [
+            {"index": b.index, "voter": b.voter, "ballot": b.value, "reason": b.reason}
+            for b in ballots
+            if not decision.decided or label(b.value) != label(decision.value)
+        ],
+    }
+    if spec.advisers:
+        advisers = {voter.name for voter in spec.advisers}
+        advice = readable([result for result in results if result["name"] in advisers])
+        report["advice"] = [
+            {"index": b.index, "voter": b.voter, "ballot": b.value, "reason": b.reason}
+            for b in advice
+        ]
+    if spec.merge is not None:
+        report["merged"] = _merged(dispatch.get("merged") or {})
+    if dispatch.get("judging"):
+        verdict = next(iter(readable(results[-1:])), None)
+        report["judged"] = verdict and {"ballot": verdict.value, "reason": verdict.reason}
+    return report
+
+
+def _figures(ballots: Sequence[Ballot], decision: Decision) -> dict[str, Any]:
+    counts = count(ballots)
+    votes = [*sorted(counts.values(), reverse=True), 0, 0]
+    won = counts.get(label(decision.value), 0) if decision.decided else votes[0]
+    return {
+        "counts": counts,
+        "lead": lead(counts.values()),
+        "agreement": round(won / len(ballots), 4) if ballots else 0.0,
+        "posterior": round(posterior(votes[0], votes[1]), 4),
+    }
+
+
+def _stopped_by(spec: VotingSpec, ballots: Sequence[Ballot]) -> str:
+    if any(spec.enough(spec.count(ballots[:n]), n, spec.votes) for n in range(1, len(ballots) + 1)):
+        return "stop"
+    return "max_votes" if len(ballots) >= spec.votes else "max_calls"
+
+
+def _calls(results: Sequence[BranchResult]) -> dict[str, int]:
+    cancelled = sum(result["status"] == "cancelled" for result in results)
+    good = len(readable(results))
+    return {
+        "started": len(results),
+        "readable": good,
+        "unreadable": len(results) - cancelled - good,
+        "cancelled": cancelled,
+    }
+
+
+def _merged(stands_for: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Give by label of what others stand for the labels that do."""
+    groups: dict[str, list[str]] = {}
+    for name, value in stands_for.items():
+        if name != label(value):
+            groups.setdefault(label(value), []).append(name)
+    return groups
