@@ -76,8 +76,9 @@ class Meter(BaseCallbackHandler):
         for generation in response.generations[0] if response.generations else []:
             message = generation.message if isinstance(generation, ChatGeneration) else None
             if isinstance(message, AIMessage) and message.usage_metadata:
-                usage["input_tokens"] += message.usage_metadata["input_tokens"]
-                usage["output_tokens"] += message.usage_metadata["output_tokens"]
+                usage["input_tokens"] = message.usage_metadata["input_tokens"]
+                usage["output_tokens"] = message.usage_metadata["output_tokens"]
+                break  # each of several choices states the usage of the whole request
         self._ended = add_usage(self._ended, usage)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:

@@ -118,6 +118,7 @@ class Reply:
         samples: Contents dealt out in turn to the choices of all requests with the same
             messages, instead of `text`: five votes get the first five, whether they came
             as one request with `n=5` or as five requests.
+        choices: How many choices to send at most, instead of as many as asked for.
         tool_calls: Calls of tools, in every choice.
         finish_reason: Instead of "stop" or "tool_calls".
         delay: Seconds before anything, errors and drops too.
@@ -136,6 +137,7 @@ class Reply:
     text: Content | None = None
     _: KW_ONLY
     samples: Sequence[Content] = ()
+    choices: int | None = None
     tool_calls: Sequence[ToolCall] = ()
     finish_reason: str | None = None
     delay: float = 0.0

@@ -42,7 +42,7 @@ def make_choices(reply: Reply, request: ChatRequest) -> list[Choice]:
     contents = reply.samples or (reply.text,)
     return [
         _choice(contents[(request.drawn + index) % len(contents)], reply, request)
-        for index in range(request.n)
+        for index in range(min(request.n, reply.choices or request.n))
     ]
 
 
