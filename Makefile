@@ -32,7 +32,7 @@ format: dev-env ## Format the code and repair what the linter can
 	$(bin)/ruff format
 
 bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes minutes
-	PYTHONPATH=benchmarks $(bin)/python -m voting
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m voting
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

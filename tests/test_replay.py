@@ -172,7 +172,7 @@ class TestUnreadableBallots:
 
 class TestBestOfN:
     def test_checker_solves_what_has_a_right_sample_and_ends_the_search_there(self) -> None:
-        ((_, once, *_), (_, solved, calls, _)) = extras.best_of((1, 100))
+        ((_, once, *_), (_, solved, calls, _)) = extras.best((1, 100))
         assert once == pytest.approx(0.04, abs=0.01)
         assert solved == 0.49  # puzzles of which one of all 100 samples is right
         assert calls < 70

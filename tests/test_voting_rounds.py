@@ -1,5 +1,6 @@
 """How many calls a vote makes, when, and which of them it ends early."""
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -176,6 +177,22 @@ class TestEarlyEnd:
         server.open("late")
         state = running.result(5)
         assert (state["output"], state["report"]["counts"]) == ("a", {"a": 2})
+
+    @BOTH
+    @pytest.mark.parametrize("seed", range(8))
+    def test_the_decision_is_that_of_all_ballots_in_whatever_order_they_come(
+        self, server: StubServer, seed: int, mode: str
+    ) -> None:
+        chance = random.Random(seed)
+        ballots = {name: chance.choice("ab") for name in NAMES}
+        for name, ballot in ballots.items():
+            server.on(name, Reply({"ballot": ballot}, gate=name))
+        running = in_background(lambda: run(panel(), {"input": "x"}, mode))
+        server.wait_until(lambda log: len(log.requests) == len(NAMES))
+        for name in chance.sample(NAMES, len(NAMES)):
+            server.open(name)
+        expected = max("ab", key=list(ballots.values()).count)
+        assert running.result(10)["output"] == expected
 
     def test_settled_ends_a_vote_at_the_ballots_that_are_in_whichever_they_are(
         self, server: StubServer

@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from voting import extras, frontier, panels
+from voting import extras, frontier, panels, wire
 from voting.picture import TARGET, draw
 from voting.recordings import panel
 from voting.specs import ALL, FRONTIER
@@ -18,6 +18,7 @@ def main() -> None:
     _sampled()
     _extras()
     _panels()
+    _wire()
     console.print(f"Drew {TARGET.name}. All in {perf_counter() - began:.0f} s.")
 
 
@@ -52,7 +53,7 @@ def _extras() -> None:
     print_table(
         "Best of N with a checker (Game of 24, GPT-4), doubling rounds",
         ["N", "solved", "mean calls", "mean rounds"],
-        ((str(n), 100 * solved, *rest) for n, solved, *rest in extras.best_of((1, 5, 20, 100))),
+        ((str(n), 100 * solved, *rest) for n, solved, *rest in extras.best((1, 5, 20, 100))),
     )
 
 
@@ -62,6 +63,14 @@ def _panels() -> None:
         print_flagging(f"Toxicity, {language}", panels.flagging(recording))
     print_choosing("Policy topics", panels.choosing(panel("policy-en")))
     print_choosing("MMLU-Pro", panels.choosing(panel("mmlupro")))
+
+
+def _wire() -> None:
+    print_table(
+        "On the wire: five of nine voters agree, the others are closed (milliseconds)",
+        ["vote", "median", "slowest", "decided alike"],
+        wire.measure(),
+    )
 
 
 if __name__ == "__main__":

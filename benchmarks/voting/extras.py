@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from langgraph_parallel.aggregators.rules import any_vote
-from langgraph_parallel.aggregators.stops import fixed, settled
+from langgraph_parallel.aggregators.best import best_of
+from langgraph_parallel.aggregators.stops import fixed
 from langgraph_parallel.nodes.voting_spec import Rounds, VotingSpec
 from voting.frontier import ORDERS, orders, replayed
 from voting.recordings import Question, Recording, checked, sampled
 from voting.replay import Replay
-from voting.specs import remember, sampled_spec
+from voting.specs import sampled_spec
 
 ERROR = "error"
 """What stands for an unreadable ballot where it is counted as an answer."""
@@ -81,20 +81,18 @@ def mixed() -> Iterator[tuple[str, float]]:
         )
 
 
-def best_of(sizes: Sequence[int]) -> Iterator[tuple[int, float, float, float]]:
-    """Sample until a checker accepts, at most N times: the rule *any* with *settled*.
+def best(sizes: Sequence[int]) -> Iterator[tuple[int, float, float, float]]:
+    """Sample until a checker accepts, at most N times: *best of* with a threshold.
 
     Yields:
         N, the share of puzzles solved, mean calls and mean rounds.
     """
     recording = checked()
-    rule = any_vote(*recording.options)
     for size in sizes:
         spec = VotingSpec(
             sampled_spec(recording, "fixed 1").voters,
             options=recording.options,
-            rule=rule,
-            stop=remember(settled(rule, recording.options)),
+            rule=best_of(_check, threshold=1.0),
             max_votes=size,
             max_calls=size,
             rounds="doubling",
@@ -107,6 +105,10 @@ def best_of(sizes: Sequence[int]) -> Iterator[tuple[int, float, float, float]]:
             fmean(outcome.calls for _, outcome in outcomes),
             fmean(outcome.rounds for _, outcome in outcomes),
         )
+
+
+def _check(vote: str) -> float:
+    return 1.0 if vote == "accepted" else 0.0
 
 
 def kinds_of_rounds(

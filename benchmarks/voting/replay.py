@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from langgraph_parallel.aggregators.ballots import read_ballot
-from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.nodes.branch import BranchResult, Usage
 from langgraph_parallel.nodes.tally import counted, readable, round_size
@@ -79,7 +78,7 @@ class Replay:
 
     def _more(self, seen: tuple[Vote, ...]) -> int:
         ballots = counted(self.spec, readable(self.results(seen)))
-        return round_size(self.spec, count(ballots), len(ballots), len(seen))
+        return round_size(self.spec, self.spec.count(ballots), len(ballots), len(seen))
 
     def _decide(self, seen: tuple[Vote, ...]) -> Decision:
         ballots = counted(self.spec, readable(self.results(seen)))
@@ -87,11 +86,15 @@ class Replay:
         return decision
 
     def _result(self, index: int, vote: Vote) -> BranchResult:
+        reading = read_ballot(vote, self.spec.labels)
+        scorer = getattr(self.spec.decide, "scorer", None)
+        if scorer is not None:
+            reading = replace(reading, score=scorer(vote))
         return BranchResult(
             index=index,
             name=self.spec.voters[index % len(self.spec.voters)].name,
             status="ok",
-            output=vars(read_ballot(vote, self.spec.labels)),
+            output=vars(reading),
             error=None,
             model=None,
             attempts=1,
