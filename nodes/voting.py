@@ -211,7 +211,7 @@ class VotingNodes:
         self, spec: VotingSpec, dispatch: Round, results: list[BranchResult]
     ) -> dict[str, Any]:
         """Take the judge's ballot as the decision."""
-        ballots = readable(cast(spec, results), spec.voters)[: dispatch["kept"]]
+        ballots = readable(cast(spec, results), spec.voters)[: dispatch.get("kept")]
         merged = dispatch.get("merged") or {}
         standing = Standing(stand_in(ballots, merged), merged)
         verdict = readable(results[-1:])
