@@ -33,6 +33,7 @@ def voting_report(
         "decision": decision.value,
         "decided": decision.decided,
         **_figures(ballots, decision),
+        "threshold": _threshold(spec, ballots),
         "stopped_by": _stopped_by(spec, ballots),
         "rounds": dispatch["round"],
         "calls": _calls(cast(spec, results)),
@@ -67,6 +68,20 @@ def _figures(ballots: Sequence[Ballot], decision: Decision) -> dict[str, Any]:
         "agreement": round(won / len(ballots), 4) if ballots else 0.0,
         "posterior": round(posterior(votes[0], votes[1]), 4),
     }
+
+
+def _threshold(spec: VotingSpec, ballots: Sequence[Ballot]) -> int | None:
+    """Give the votes of the first label with which the stop ends the vote, the others as they are.
+
+    `None` where no number of votes up to the cap does.
+    """
+    counts = spec.count(ballots)
+    first = max(counts, key=lambda name: counts[name], default="")
+    others = len(ballots) - counts.get(first, 0)
+    for votes in range(1, spec.votes - others + 1):
+        if spec.enough({**counts, first: votes}, others + votes, spec.votes):
+            return votes
+    return None
 
 
 def _stopped_by(spec: VotingSpec, ballots: Sequence[Ballot]) -> str:

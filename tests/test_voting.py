@@ -257,6 +257,7 @@ class TestReport:
             "lead": 3,
             "agreement": 0.8,
             "posterior": 0.8906,
+            "threshold": 4,
             "stopped_by": "stop",
             "rounds": 2,
             "calls": {"started": 5, "readable": 5, "unreadable": 0, "cancelled": 0},

@@ -89,6 +89,27 @@ def branch_note(branch: Mapping[str, Any]) -> str:
     return ""
 
 
+def decided_at(report: Mapping[str, Any]) -> float | None:
+    """Give the seconds until a verdict fell or a vote was decided; `None` for sections.
+
+    That is when the last guard or voter that was heard had ended.
+
+    Example:
+        >>> heard = {"name": "harm", "status": "ok", "started": 0.0, "seconds": 0.3}
+        >>> answer = {"name": "respond", "status": "cancelled", "started": 0.0, "seconds": 0.31}
+        >>> decided_at({"verdict": "blocked", "branches": [heard, answer]})
+        0.3
+    """
+    if "verdict" not in report and "counts" not in report:
+        return None
+    ends = [
+        branch["started"] + branch["seconds"]
+        for branch in report["branches"]
+        if branch["status"] != "cancelled" and branch["name"] != "respond"
+    ]
+    return max(ends, default=None)
+
+
 def one_line(value: Any) -> str:
     r"""Show a value as text on one line, without characters that control a terminal.
 

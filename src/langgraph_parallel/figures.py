@@ -1,0 +1,184 @@
+"""Reports as pictures, with matplotlib: `pip install 'langgraph-parallel[plot]'`.
+
+The pictures have no background of their own and tell themselves apart from a white page and from a
+black one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.timeline import branch_names, branch_note, decided_at, one_line
+
+GREY = "#7f8790"
+COLOURS = {"ok": "#2f81f7", "error": "#d1453b", "timeout": "#e0782f", "cancelled": "#8c959f"}
+"""By status of a branch."""
+
+NAMED = 40
+"""Branches of which each is named; of more, as many at equal distances."""
+
+_LONGEST = 28
+_WIDTH = 8.0
+_DECISION = "#bf3989"
+
+
+def draw_timeline(report: Mapping[str, Any]) -> Figure:
+    """Draw what ran when: a bar per branch, and the moment of the decision or verdict.
+
+    A thin line is the time until a branch began, the bar its work, a tick its first token; the
+    bar of a call that was cancelled is hatched.
+
+    Args:
+        report: The `report` of any pattern, also one that an error carries.
+
+    Returns:
+        A figure, which a notebook shows and `savefig` writes.
+
+    Example:
+        ```python
+        draw_timeline(result["report"]).savefig("timeline.png", transparent=True)
+        ```
+    """
+    branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
+    rows = max(len(branches), 1)
+    height = 1.1 + (0.3 * rows if rows <= NAMED else 0.3 * NAMED * (1 + rows / 1000))
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    for row, branch in enumerate(branches):
+        _draw_branch(axes, row, branch, is_named=rows <= NAMED)
+    step = 1 if rows <= NAMED else -(-rows // NAMED)
+    places = range(0, len(branches), step)
+    names = branch_names(branches)
+    axes.set_yticks(list(places), labels=[_cut(names[place]) for place in places])
+    axes.set_ylim(rows - 0.4, -0.6)
+    moment = decided_at(report)
+    if moment is not None:
+        axes.axvline(moment, color=_DECISION, lw=1.4)
+        axes.annotate(
+            _decision(report),
+            (moment, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            color=_DECISION,
+            annotation_clip=False,
+        )
+    _frame(axes, "seconds")
+    axes.set_xlim(0, max(_end(report), 1e-3) * (1.14 if rows <= NAMED else 1.02))
+    return figure
+
+
+def draw_votes(report: Mapping[str, Any]) -> Figure:
+    """Draw the votes of each label as a bar, and how many would have ended the vote.
+
+    Args:
+        report: The `report` of a vote.
+
+    Returns:
+        A figure, which a notebook shows and `savefig` writes.
+
+    Raises:
+        ValueError: The report is of another pattern.
+
+    Example:
+        ```python
+        draw_votes(result["report"]).savefig("votes.png", transparent=True)
+        ```
+    """
+    if "counts" not in report:
+        raise ValueError(
+            f"A report of {report.get('pattern')!r} has no votes. Give the report of a voting "
+            "graph: result['report']."
+        )
+    counts: Mapping[str, int] = report["counts"]
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    figure = Figure(figsize=(_WIDTH, 1.2 + 0.34 * max(len(ordered), 1)), layout="constrained")
+    axes = figure.subplots()
+    won = None if not report["decided"] else label(report["decision"])
+    for row, (name, votes) in enumerate(ordered):
+        colour = COLOURS["ok"] if name == won else COLOURS["cancelled"]
+        axes.barh(row, votes, height=0.6, color=colour)
+        axes.annotate(
+            f"{votes}",
+            (votes, row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=GREY,
+        )
+    axes.set_yticks(range(len(ordered)), labels=[_cut(one_line(name)) for name, _ in ordered])
+    axes.set_ylim(max(len(ordered), 1) - 0.4, -0.6)
+    if report.get("threshold") is not None:
+        axes.axvline(report["threshold"], color=_DECISION, lw=1.4, ls="--")
+    _frame(axes, "votes")
+    most = max([*counts.values(), report.get("threshold") or 0, 1])
+    axes.set_xlim(0, most * 1.08)
+    axes.set_xticks(range(0, most + 1, max(1, most // 8)))
+    return figure
+
+
+def _draw_branch(axes: Axes, row: int, branch: Mapping[str, Any], *, is_named: bool) -> None:
+    start, seconds = branch["started"], branch["seconds"]
+    note = branch_note(branch)
+    colour = COLOURS.get("error" if note == "tripped" else branch["status"], GREY)
+    axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
+    hatch = "////" if branch["status"] == "cancelled" else None
+    axes.barh(
+        row,
+        seconds,
+        left=start,
+        height=0.62,
+        color="none" if hatch else colour,
+        edgecolor=colour,
+        hatch=hatch,
+        lw=0.8,
+    )
+    if branch.get("first_token") is not None:
+        axes.plot([branch["first_token"]] * 2, [row - 0.31, row + 0.31], color="white", lw=1.6)
+    if is_named:
+        note = note or ("" if branch["status"] == "ok" else branch["status"])
+        axes.annotate(
+            _cut(note),
+            (start + seconds, row),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=GREY,
+        )
+
+
+def _frame(axes: Axes, unit: str) -> None:
+    for patch in (axes.patch, axes.figure.patch):
+        patch.set_alpha(0.0)
+    axes.set_xlabel(unit, color=GREY)
+    axes.tick_params(colors=GREY, labelsize=9)
+    axes.grid(visible=True, axis="x", color=GREY, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in {"left", "bottom"})
+        spine.set_color(GREY)
+
+
+def _decision(report: Mapping[str, Any]) -> str:
+    if "verdict" in report:
+        return str(report["verdict"]).replace("_", " ")
+    return _cut(label(report["decision"]) if report["decided"] else "no decision")
+
+
+def _end(report: Mapping[str, Any]) -> float:
+    ends = [branch["started"] + branch["seconds"] for branch in report.get("branches") or []]
+    return max([report.get("seconds") or 0.0, *ends])
+
+
+def _cut(text: str) -> str:
+    # A dollar sign would begin a formula.
+    text = text.replace("$", r"\$")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
