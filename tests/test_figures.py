@@ -38,7 +38,8 @@ def texts(figure: Figure) -> list[str]:
 def has_overlap(figure: Figure) -> bool:
     """Say whether two texts of a figure overlap, or one is cut off."""
     figure.set_dpi(100)
-    FigureCanvasAgg(figure).draw()
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
     (axes,) = figure.axes
     shown = [text for text in (*axes.texts, *axes.get_yticklabels()) if text.get_text()]
     boxes = [text.get_window_extent() for text in shown]
@@ -75,9 +76,11 @@ def test_votes_are_bars_with_the_stops_threshold() -> None:
     report = votes("aabac")
     figure = draw_votes(report)
     (axes,) = figure.axes
-    assert [patch.get_width() for patch in axes.patches] == [3, 1, 1]
+    bars: list[Any] = list(axes.patches)
+    assert [bar.get_width() for bar in bars] == [3, 1, 1]
     assert texts(figure) == ["3", "1", "1", "a", "b", "c"]
-    assert axes.lines[0].get_xdata()[0] == report["threshold"] == 3
+    line: Any = axes.lines[0]
+    assert line.get_xdata()[0] == report["threshold"] == 3
     assert not has_overlap(figure)
 
 

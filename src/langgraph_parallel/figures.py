@@ -175,7 +175,7 @@ def _decision(report: Mapping[str, Any]) -> str:
 
 def _end(report: Mapping[str, Any]) -> float:
     ends = [branch["started"] + branch["seconds"] for branch in report.get("branches") or []]
-    return max([report.get("seconds") or 0.0, *ends])
+    return float(max([report.get("seconds") or 0.0, *ends]))
 
 
 def _cut(text: str) -> str:
