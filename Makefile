@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench-voting build constraints clean demo-env dev-env
+.PHONY: help demo test test-fast check format bench-voting docs build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ format: dev-env ## Format the code and repair what the linter can
 bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m voting
 
+docs: dev-env ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
+
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist
 	$(bin)/python -m build
@@ -42,7 +45,7 @@ constraints: dev-env ## Refresh constraints.txt with the newest versions
 	$(bin)/python .ci/constraints.py
 
 clean: ## Remove .venv and all that was built or cached
-	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 demo-env:
