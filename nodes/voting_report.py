@@ -78,7 +78,8 @@ def _threshold(spec: VotingSpec, ballots: Sequence[Ballot]) -> int | None:
     counts = spec.count(ballots)
     first = max(counts, key=lambda name: counts[name], default="")
     others = len(ballots) - counts.get(first, 0)
-    for votes in range(1, spec.votes - others + 1):
+    second = max((n for name, n in counts.items() if name != first), default=0)
+    for votes in range(max(second, 1), spec.votes - others + 1):
         if spec.enough({**counts, first: votes}, others + votes, spec.votes):
             return votes
     return None

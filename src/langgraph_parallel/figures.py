@@ -5,6 +5,7 @@ black one.
 """
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -25,7 +26,16 @@ _WIDTH = 8.0
 _DECISION = "#bf3989"
 
 
-def draw_timeline(report: Mapping[str, Any]) -> Figure:
+class Picture(Figure):
+    """A matplotlib figure that notebooks show without further ado."""
+
+    def _repr_png_(self) -> bytes:
+        target = BytesIO()
+        self.savefig(target, format="png", dpi=110)
+        return target.getvalue()
+
+
+def draw_timeline(report: Mapping[str, Any]) -> Picture:
     """Draw what ran when: a bar per branch, and the moment of the decision or verdict.
 
     A thin line is the time until a branch began, the bar its work, a tick its first token; the
@@ -45,7 +55,7 @@ def draw_timeline(report: Mapping[str, Any]) -> Figure:
     branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
     rows = max(len(branches), 1)
     height = 1.1 + (0.3 * rows if rows <= NAMED else 0.3 * NAMED * (1 + rows / 1000))
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    figure = Picture(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.subplots()
     for row, branch in enumerate(branches):
         _draw_branch(axes, row, branch, is_named=rows <= NAMED)
@@ -74,7 +84,7 @@ def draw_timeline(report: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_votes(report: Mapping[str, Any]) -> Figure:
+def draw_votes(report: Mapping[str, Any]) -> Picture:
     """Draw the votes of each label as a bar, and how many would have ended the vote.
 
     Args:
@@ -98,7 +108,7 @@ def draw_votes(report: Mapping[str, Any]) -> Figure:
         )
     counts: Mapping[str, int] = report["counts"]
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    figure = Figure(figsize=(_WIDTH, 1.2 + 0.34 * max(len(ordered), 1)), layout="constrained")
+    figure = Picture(figsize=(_WIDTH, 1.2 + 0.34 * max(len(ordered), 1)), layout="constrained")
     axes = figure.subplots()
     won = None if not report["decided"] else label(report["decision"])
     for row, (name, votes) in enumerate(ordered):
