@@ -148,7 +148,7 @@ def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
         known = {"ballot", "confidence", "reason"}
         return replace(
             read,
-            confidence=reply.get("confidence"),
+            confidence=_share(reply.get("confidence")),
             reason=reply.get("reason"),
             details={key: part for key, part in reply.items() if key not in known},
         )
@@ -164,6 +164,12 @@ def read_ballot(reply: Any, options: Sequence[Any] | None) -> Reading:
         if label(reply) == label(option):
             return Reading(option)
     return Reading(unreadable=f"is not an option: {label(reply)[:60]}")
+
+
+def _share(value: Any) -> float | None:
+    """Read a confidence: a number from 0 to 1, or none."""
+    number = read_number(Reading(value)).ballot
+    return float(number) if is_number(number) and 0 <= number <= 1 else None
 
 
 def read_number(reading: Reading) -> Reading:

@@ -14,8 +14,8 @@ REACHED, BELOW = "reached", "below"
 def best_of(scorer: Any, threshold: float | None = None) -> Rule:
     """The ballot with the highest score wins; with a threshold, the first that reaches it.
 
-    The scorer judges each ballot as soon as it is cast. A ballot whose score is no finite number
-    is unreadable, and one whose scorer fails has failed: both are asked for again. With a threshold
+    The scorer judges each ballot as soon as it is cast. A ballot whose score is no finite number,
+    or whose scorer fails, is unreadable and asked for again. With a threshold
     voting stops at the first ballot, by index, that reaches it, and the stop counts the ballots as
     `reached` or `below`; if none does, the highest wins. Equal scores: the lowest index wins.
     Missing ballots are ignored. No ballots: undecided.
@@ -42,8 +42,9 @@ def best_of(scorer: Any, threshold: float | None = None) -> Rule:
             f"best_of({scorer!r}) cannot score. Give a prompt, a function of the ballot or a "
             "Runnable."
         )
-    if threshold is not None and not math.isfinite(threshold):
-        raise SetupError(f"threshold={threshold} is no score. Give a finite number, or None.")
+    is_score = isinstance(threshold, (int, float)) and math.isfinite(threshold)
+    if threshold is not None and not is_score:
+        raise SetupError(f"threshold={threshold!r} is no score. Give a finite number, or None.")
 
     def rule(ballots: Sequence[Ballot], size: int | None = None, /) -> Decision:
         ordered = sorted(ballots, key=lambda ballot: ballot.index)

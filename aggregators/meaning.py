@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
-from langgraph_parallel.aggregators.ballots import match_option
 from langgraph_parallel.aggregators.combine import as_text
 from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.aggregators.types import UNDECIDED, AskingRule, Ballot, Decision, Merge
+from langgraph_parallel.errors import SetupError
 
 CONSENSUS_PROMPT = (
     "Several people have answered the same question. Choose the answer that agrees best with the "
@@ -64,12 +65,25 @@ def consensus(prompt: str = CONSENSUS_PROMPT, *, model: BaseChatModel | None = N
         names = [label(value) for value in ordered]
         shown = [f"{as_text(value)} ({names.count(name)}x)" for name, value in values.items()]
         reply = await _ask(own_model or model, prompt, input, shown, config)
-        numbers = [str(number) for number in range(1, len(values) + 1)]
-        chosen, _ = match_option(reply, numbers)
-        return UNDECIDED if chosen is None else Decision(list(values.values())[int(chosen) - 1])
+        chosen = read_choice(reply, len(values))
+        return UNDECIDED if chosen is None else Decision(list(values.values())[chosen - 1])
 
     rule.reads = "text"  # type: ignore[attr-defined]
     return rule
+
+
+def read_choice(reply: str, size: int) -> int | None:
+    """Read one of the numbers from 1 to `size`; `None` where a reply names none or several.
+
+    Example:
+        >>> read_choice("Answer 2.", 3), read_choice("2. Rome, not 1.", 3), read_choice("1 or 2", 3)
+        (2, 2, None)
+    """
+    named = {int(number) for number in re.findall(r"\d+", reply)} & set(range(1, size + 1))
+    if len(named) == 1:
+        return named.pop()
+    first = re.match(r"\W*(\d+)\s*(?:[.:)\n]|$)", reply)
+    return int(first[1]) if first and int(first[1]) in named else None
 
 
 def same_if(same: Callable[[Any, Any], bool]) -> Merge:
@@ -78,12 +92,20 @@ def same_if(same: Callable[[Any, Any], bool]) -> Merge:
     Each value stands for the first one, by index, that it is the same as.
 
     Args:
-        same: A function of two ballots.
+        same: A plain function of two ballots.
+
+    Raises:
+        SetupError: It is async, or cannot be called.
 
     Example:
         >>> same_if(lambda a, b: a.lower() == b.lower())(["Paris", "paris", "Lyon"])
         ['Paris', 'Paris', 'Lyon']
     """
+    if not callable(same) or iscoroutinefunction(same):
+        raise SetupError(
+            f"same_if({same!r}) cannot compare two ballots. Give a plain function, or as merge= an "
+            "async function of all ballots that gives the one that each stands for."
+        )
 
     def merge(values: Sequence[Any]) -> list[Any]:
         kept: list[Any] = []
@@ -143,8 +165,9 @@ def read_groups(reply: str, size: int) -> list[set[int]]:
         >>> read_groups("1, 3\n2", 3)
         [{1, 3}, {2}]
     """
-    lines = [line.strip(" \t-*.;[](){}") for line in reply.splitlines()]
-    lines = [line for line in lines if line]
+    named = re.sub(r"(?im)^\W*group\s+\w+\s*:", "", reply)
+    lines = [line.strip(" \t-*.;[](){}") for line in named.splitlines()]
+    lines = [line for line in lines if re.search(r"\d", line)]
     numbers = [int(number) for line in lines for number in re.findall(r"\d+", line)]
     is_list = all(_GROUP.fullmatch(line) for line in lines)
     if not is_list or sorted(numbers) != list(range(1, size + 1)):

@@ -15,6 +15,7 @@ def panel_statistics(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     A voter that nearly always agrees with another adds little; one that is often unreadable or
     seldom with the outcome may harm. Agreement is not correctness: only labelled data shows that.
+    Advisers and judges are left out.
 
     The correlation of two voters is that of their votes as indicators of each label, which for two
     labels is the phi coefficient. The effective number of votes is n / (1 + (n - 1) r) with the
@@ -46,7 +47,8 @@ def panel_statistics(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         {'voters': ['a', 'b'], 'both': 2, 'agreement': 1.0, 'correlation': 1.0}
     """
     runs = list(reports)
-    votes = [_votes(report) for report in runs]
+    calls = [_calls(report) for report in runs]
+    votes = [{name: cast[-1] for name, cast in run.items()} for run in calls]
     names = list(dict.fromkeys(name for cast in votes for name in cast))
     if len(names) < 2:  # noqa: PLR2004
         raise SetupError(
@@ -60,7 +62,7 @@ def panel_statistics(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     effective = None if mean is None else len(names) / (1 + (len(names) - 1) * max(mean, 0.0))
     return {
         "reports": len(runs),
-        "voters": {name: _voter(name, runs, votes) for name in names},
+        "voters": {name: _voter(name, runs, calls) for name in names},
         "pairs": pairs,
         "mean_agreement": fmean(agreement) if agreement else None,
         "mean_correlation": mean,
@@ -68,32 +70,38 @@ def panel_statistics(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _votes(report: Mapping[str, Any]) -> dict[str, str | None]:
-    """Give each voter's label in one report, `None` where unreadable, without cancelled calls."""
+def _calls(report: Mapping[str, Any]) -> dict[str, list[str | None]]:
+    """Give the labels of each voter's calls in one report, `None` where unreadable.
+
+    Cancelled calls are left out, and so are advisers and a judge.
+    """
     if report.get("pattern") != "voting":
         raise SetupError(
             f"A report of {report.get('pattern')!r} has no ballots. Give the reports of "
             "a voting graph: result['report']."
         )
-    votes: dict[str, str | None] = {}
+    counting = report.get("voters")
+    stands_for = {name: kept for kept, names in report.get("merged", {}).items() for name in names}
+    calls: dict[str, list[str | None]] = {}
     for branch in report["branches"]:
-        if branch["status"] == "cancelled":
+        if branch["status"] == "cancelled" or (counting and branch["name"] not in counting):
             continue
         output = branch["output"]
         is_readable = branch["status"] == "ok" and output["unreadable"] is None
-        votes[branch["name"]] = label(output["ballot"]) if is_readable else None
-    return votes
+        name = label(output["ballot"]) if is_readable else None
+        calls.setdefault(branch["name"], []).append(stands_for.get(name, name) if name else None)
+    return calls
 
 
 def _voter(
-    name: str, runs: Sequence[Mapping[str, Any]], votes: Sequence[Mapping[str, str | None]]
+    name: str, runs: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, list[str | None]]]
 ) -> dict[str, Any]:
-    calls = [(run, cast[name]) for run, cast in zip(runs, votes, strict=True) if name in cast]
-    ballots = [(run, vote) for run, vote in calls if vote is not None]
-    agreeing = [vote == label(run["decision"]) for run, vote in ballots]
+    cast = [(run, vote) for run, by in zip(runs, calls, strict=True) for vote in by.get(name, [])]
+    ballots = [(run, vote) for run, vote in cast if vote is not None]
+    agreeing = [vote == label(run["decision"]) for run, vote in ballots if run.get("decided", True)]
     return {
         "ballots": len(ballots),
-        "unreadable": 1 - len(ballots) / len(calls),
+        "unreadable": 1 - len(ballots) / len(cast),
         "with_outcome": fmean(agreeing) if agreeing else None,
     }
 

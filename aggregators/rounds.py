@@ -14,7 +14,8 @@ _NEW = "\0new"  # a label that no ballot has
 def any_order(stop: Stop) -> bool:
     """Say whether a stop holds for ballots in any order, not only from the first index on.
 
-    Only `settled` does: it can end calls in flight as soon as enough ballots are in, whichever.
+    `settled` does: it can end calls in flight as soon as enough ballots are in, whichever. The
+    others look at the ballots that are there up to a certain index.
     A stop of your own says so by an attribute `any_order = True`.
 
     Example:
@@ -28,9 +29,9 @@ def any_order(stop: Stop) -> bool:
 def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
     """Give the number of further ballots that the stop cannot do without.
 
-    The smallest number that would stop the voting if all of them agreed, on any label. A round
-    of that many calls never starts one that asking one by one would not have started, if
-    agreement is the shortest way to the stop, as it is for all stops here.
+    The smallest number that would stop the voting if all of them agreed, on any label, or all
+    differed. A round of that many calls never starts one that asking one by one would not have
+    started, if one of these is the shortest way to the stop, as it is for all stops here.
 
     Args:
         stop: The stop. One of your own that treats a label unlike the others names it in an
@@ -55,4 +56,7 @@ def need(stop: Stop, counts: Mapping[str, int], n: int, cap: int) -> int:
             if stop({**counts, rival: counts.get(rival, 0) + more}, n + more, cap):
                 best = more
                 break
+    for more in range(1, best):
+        if stop({**counts, **{f"{_NEW}{i}": 1 for i in range(more)}}, n + more, cap):
+            return more
     return best

@@ -169,7 +169,21 @@ def reads(rule: Callable[..., Any]) -> str:
         >>> reads(majority()), reads(borda())
         ('counts', 'ranked')
     """
-    return str(getattr(rule, "reads", "text" if iscoroutinefunction(rule) else "counts"))
+    is_async = iscoroutinefunction(rule) or iscoroutinefunction(type(rule).__call__)
+    return str(getattr(rule, "reads", "text" if is_async else "counts"))
+
+
+def is_own(function: Callable[..., Any]) -> bool:
+    """Say whether a rule or stop is one of the library's.
+
+    Those are known to be quick, to take any counts, and to treat all labels alike but for those in
+    their attribute `labels`.
+
+    Example:
+        >>> is_own(plurality()), is_own(sum)
+        (True, False)
+    """
+    return str(getattr(function, "__module__", "")).startswith(__package__ or "")
 
 
 def rule_named(name: str, options: Sequence[Any] = ()) -> Rule:

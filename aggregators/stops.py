@@ -28,8 +28,7 @@ def fixed(votes: int) -> Stop:
         >>> fixed(3)({"a": 2}, 2, 15), fixed(3)({"a": 2, "b": 1}, 3, 15)
         (False, True)
     """
-    if votes < 1:
-        raise SetupError(f"fixed({votes}) asks nobody. Give a number of votes from 1 up.")
+    _check("fixed", votes, "asks nobody. Give a number of votes from 1 up")
 
     def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
         return n >= votes
@@ -54,8 +53,7 @@ def ahead_by(k: int) -> Stop:
         >>> ahead_by(2)({"a": 3, "b": 2}, 5, 15), ahead_by(2)({"a": 3, "b": 1}, 4, 15)
         (False, True)
     """
-    if k < 1:
-        raise SetupError(f"ahead_by({k}) stops before the first vote. Give a lead from 1 up.")
+    _check("ahead_by", k, "stops before the first vote. Give a lead from 1 up")
 
     def stop(counts: Mapping[str, int], n: int, cap: int) -> bool:
         return lead(counts.values()) >= k
@@ -76,8 +74,7 @@ def first_to(k: int) -> Stop:
         >>> first_to(2)({"a": 1, "b": 1}, 2, 9), first_to(2)({"a": 2, "b": 1}, 3, 9)
         (False, True)
     """
-    if k < 1:
-        raise SetupError(f"first_to({k}) stops before the first vote. Give a number from 1 up.")
+    _check("first_to", k, "stops before the first vote. Give a number from 1 up")
 
     def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
         return max(counts.values(), default=0) >= k
@@ -129,8 +126,8 @@ def quorum(votes: int, then: Stop) -> Stop:
         >>> quorum(3, ahead_by(2))({"a": 2}, 2, 9), quorum(3, ahead_by(2))({"a": 3}, 3, 9)
         (False, True)
     """
-    if votes < 1:
-        raise SetupError(f"quorum({votes}) holds nothing back. Give a number of votes from 1 up.")
+    _check("quorum", votes, "holds nothing back. Give a number of votes from 1 up")
+    _check_callable("quorum", then)
 
     def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
         return n >= votes and then(counts, n, cap)
@@ -155,8 +152,9 @@ def unanimous_or(escalate: Stop, *, first: int = 2) -> Stop:
         >>> stop({"a": 2}, 2, 9), stop({"a": 1, "b": 1}, 2, 9), stop({"a": 4, "b": 1}, 5, 9)
         (True, False, True)
     """
-    if first < 2:  # noqa: PLR2004
+    if not isinstance(first, int) or first < 2:  # noqa: PLR2004
         raise SetupError(f"unanimous_or(first={first}) asks too few to disagree. Give 2 or more.")
+    _check_callable("unanimous_or", escalate)
 
     def stop(counts: Mapping[str, int], n: int, cap: int, /) -> bool:
         return n >= first and (len(counts) == 1 or escalate(counts, n, cap))
@@ -173,8 +171,9 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
     harm it, no mixture can do what these cannot. While there is no decision, it goes on.
 
     Args:
-        rule: The rule that decides; plurality when left out. A rule of your own that treats one
-            label unlike the others names it in an attribute `labels`, or is given with options.
+        rule: The rule that decides. When left out that of the voting graph, or plurality without
+            one. A rule of your own that treats one label unlike the others names it in an
+            attribute `labels`, or is given with options.
         options: The closed list of labels, if there is one.
         size: The size of the panel, as the rule gets it.
 
@@ -200,7 +199,20 @@ def settled(rule: Rule | None = None, options: Sequence[Any] = (), size: int | N
 
     stop.any_order = True  # type: ignore[attr-defined]
     stop.labels = tuple(values)  # type: ignore[attr-defined]
+    stop.is_for_any_rule = rule is None  # type: ignore[attr-defined]
     return stop
+
+
+def _check(name: str, number: int, why: str) -> None:
+    if not isinstance(number, int) or number < 1:
+        raise SetupError(f"{name}({number!r}) {why}.")
+
+
+def _check_callable(name: str, stop: Stop) -> None:
+    if not callable(stop):
+        raise SetupError(
+            f"{name} goes on to {stop!r}, which is no stop. Give a function such as fixed(5)."
+        )
 
 
 def _ballots(values: Sequence[Any]) -> list[Ballot]:

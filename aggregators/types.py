@@ -50,7 +50,8 @@ class Decision:
     """The values that shared the first place, if there was a tie."""
 
     one_more: bool = False
-    """Whether one more ballot is to break the tie, as long as calls are left."""
+    """Whether one more ballot is to break the tie, as long as calls are left; a rule of your own
+    that sets it says so by an attribute `tie = "one_more"`."""
 
 
 UNDECIDED = Decision(value=None, decided=False)

@@ -21,9 +21,9 @@ from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.settings import Configure
-from langgraph_parallel.nodes.voter import Voter
+from langgraph_parallel.nodes.voter import OnUndecided, Rounds, Voter
 from langgraph_parallel.nodes.voting import FAN_OUT, TALLY, VotingNodes
-from langgraph_parallel.nodes.voting_spec import OnUndecided, Rounds, VotingSpec
+from langgraph_parallel.nodes.voting_spec import VotingSpec, all_voters
 
 
 def build_voting(
@@ -50,7 +50,6 @@ def build_voting(
 ) -> StateGraph[Any, Any, Any, Any]:
     """Build the uncompiled graph of `create_voting`, which says what the arguments are."""
     panel = [voters] if isinstance(voters, Voter) else list(voters)
-    check_models(model, panel)
     spec = VotingSpec(
         panel,
         options=options,
@@ -67,6 +66,7 @@ def build_voting(
         default=default,
         retries=retries,
     )
+    check_models(model, all_voters(spec))
     warn(spec)
     keys = Keys.of(input_key, output_key)
     nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
@@ -120,9 +120,9 @@ def create_voting(
         options: What can be voted for: a closed list of labels; `int` or `float` for numbers; a
             Pydantic model, whose equal instances are counted together; or `None` for free answers.
         rule: Who wins: `"plurality"` (default of sampled voters), `"majority"` (more than half of
-            the panel; default of a panel), `"weighted"` (by each voter's `weight`), `"any"`,
-            `"all"` or `"at_least_K"` (the first of two options flags), `"borda"` or
-            `"instant_runoff"` (the ballots rank the options), `"median"` or `"trimmed_mean"` (the
+            the panel; default of a panel with the stop `"settled"` or `"fixed_N"`),
+            `"weighted"` (by each voter's `weight`), `"any"`, `"all"` or `"at_least_K"` (the first of
+            two options flags), `"borda"` or `"instant_runoff"` (the ballots rank the options), `"median"` or `"trimmed_mean"` (the
             ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`,
             `best_of(scorer)` or `consensus()`.
         stop: When to stop: a preset, `"quick"` (ahead by 2), `"standard"` (ahead by 3; default of
@@ -132,7 +132,7 @@ def create_voting(
             read more than counts), or a `Stop`.
         max_votes: Readable ballots at most; 15 or what the preset says, or the size of the panel.
         max_calls: Calls at most, as unreadable ballots are asked for again; twice `max_votes`, or
-            the size of the panel. Advisers and a judge come on top.
+            the size of a panel that is asked once. Advisers and a judge come on top.
         rounds: `"lossless"` (never a call that asking one by one would have saved), `"doubling"`,
             or `"all_at_once"` (fastest, dearest; default of a panel, where calls that no longer
             matter are closed).
@@ -163,8 +163,10 @@ def create_voting(
     Raises:
         SetupError: Here, when an option cannot work; at run time, when the input is missing.
         ModelUnavailableError: The model cannot be used on this machine.
-        UndecidedError: At run time, when there is no decision.
-        BranchFailedError: At run time, when every vote failed, or what a rule or merge asked.
+        UndecidedError: At run time, when there is no decision, and neither `default` nor
+            `"abstain"` says what then.
+        BranchFailedError: At run time, when every vote so far failed, or the rule, stop or merge
+            did.
 
     Warns:
         SetupWarning: Here, of options that work and are hardly meant, such as an even fixed number

@@ -7,7 +7,7 @@ from inspect import currentframe
 from langchain_core.language_models import BaseChatModel
 
 from langgraph_parallel.aggregators.rounds import any_order, need
-from langgraph_parallel.aggregators.rules import reads
+from langgraph_parallel.aggregators.rules import is_own, reads
 from langgraph_parallel.aggregators.types import Ballot
 from langgraph_parallel.errors import SetupWarning
 from langgraph_parallel.nodes.voting_spec import VotingSpec
@@ -42,12 +42,19 @@ def _ties(spec: VotingSpec) -> Iterator[str]:
     votes = spec.votes if fixed is None else min(fixed, spec.votes)
     is_two_way = spec.labels is not None and len(spec.labels) == 2  # noqa: PLR2004
     tie = getattr(spec.decide, "tie", None)
+    if reads(spec.decide) == "weighted" and not _weighs_alike(spec):
+        return
     is_unhandled = spec.on_undecided == "raise" and spec.default is None
     if is_two_way and votes % 2 == 0 and (tie == "first" or (tie == "undecided" and is_unhandled)):
         yield (
             f"{votes} votes on a question with two options can tie. Ask an odd number, such as "
             f"{votes + 1}, or say what a tie gives, as in rule=plurality(tie='one_more')."
         )
+
+
+def _weighs_alike(spec: VotingSpec) -> bool:
+    weights = {voter.weight for voter in spec.electors}
+    return getattr(spec.decide, "by", "") == "voter" and len(weights) == 1
 
 
 def _weights(spec: VotingSpec) -> Iterator[str]:
@@ -64,9 +71,16 @@ def _weights(spec: VotingSpec) -> Iterator[str]:
 
 
 def _caps(spec: VotingSpec) -> Iterator[str]:
-    """Warn of a stop that asks for more votes than there can be."""
+    """Warn of a stop that asks for more votes than there can be, and of voters never asked."""
+    if spec.votes < len(spec.electors):
+        idle = [voter.name for voter in spec.electors[spec.votes :]]
+        yield (
+            f"max_votes={spec.votes} leaves the voters {idle} to stand in for others: a panel of "
+            f"{len(spec.electors)} is asked in turn. Raise it, or leave them out."
+        )
     names = ["unanimous", *getattr(spec.enough, "labels", ())]
-    if not any(spec.enough({name: spec.votes}, spec.votes, spec.votes) for name in names):
+    ends = [{name: spec.votes} for name in names] + [{f"{i}": 1 for i in range(spec.votes)}]
+    if not any(spec.enough(counts, spec.votes, spec.votes) for counts in ends):
         yield (
             f"max_votes={spec.votes} never lets the stop {_name(spec)} finish: {spec.votes} "
             "votes that all agree do not satisfy it, so all are always cast. Raise max_votes or "
@@ -105,8 +119,7 @@ def _repeats(spec: VotingSpec) -> Iterator[str]:
 
 def _name(spec: VotingSpec) -> str:
     stop = spec.stop_given
-    return (
-        repr(stop)
-        if isinstance(stop, str)
-        else getattr(stop, "__qualname__", repr(stop)).partition(".")[0]
-    )
+    if isinstance(stop, str):
+        return repr(stop)
+    name = getattr(stop, "__qualname__", repr(stop))
+    return name.partition(".")[0] if is_own(stop) else name

@@ -1,6 +1,7 @@
 """How a voter is asked for its ballot, and how its reply is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import GenericAlias
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ Options = Sequence[Any] | type[BaseModel] | type[float] | None
 """What can be voted for: a closed list of labels, numbers (`int` or `float`), a Pydantic model, or
 anything."""
 
-_NUMBERS = (int, float)
+NUMBERS = (int, float)
 _ONE_OF = "Answer with exactly one of"
 _RANK = "Rank all of these, best first"
 
@@ -44,7 +45,7 @@ def ballot_schema(options: Options, *, is_ranked: bool = False) -> type[BaseMode
             field = Field(description="All labels, each once, best first.")
             return create_model("Ballot", ballot=(ranking, field))
         return create_model("Ballot", ballot=(choice, Field(description="The label that fits.")))
-    if options in _NUMBERS:
+    if options in NUMBERS:
         number: Any = options
         return create_model("Ballot", ballot=(number, Field(description="The number.")))
     return options if isinstance(options, type) else None  # type: ignore[return-value]
@@ -84,5 +85,34 @@ def read_reply(
         return Reading(unreadable=f"is too long: {length} characters, {max_chars} are allowed")
     if is_ranked:
         return read_ranking(reply, labels_of(options))
+    if isinstance(options, type) and issubclass(options, BaseModel):
+        return _read_model(reply, options)
     reading = read_ballot(reply, labels_of(options))
-    return read_number(reading) if options in _NUMBERS else reading
+    if options not in NUMBERS:
+        return reading
+    number = read_number(reading)
+    if options is int and isinstance(number.ballot, float):
+        return replace(number, ballot=None, unreadable=f"is no whole number: {number.ballot}")
+    return number
+
+
+def _read_model(reply: Any, model: type[BaseModel]) -> Reading:
+    """Read an instance of a model, as data or JSON, or under `ballot` beside a reason."""
+    is_wrapped = isinstance(reply, Mapping) and "ballot" in reply
+    reading = Reading(reply)
+    if is_wrapped and "ballot" not in model.model_fields:
+        reading = read_ballot(reply, None)
+    value = reading.ballot
+    try:
+        made = (
+            model.model_validate_json(value)
+            if isinstance(value, str)
+            else model.model_validate(value)
+        )
+    except ValueError as error:
+        return replace(reading, ballot=None, unreadable=f"is no {model.__name__}: {_first(error)}")
+    return replace(reading, ballot=made.model_dump(mode="json"), unreadable=None)
+
+
+def _first(error: ValueError) -> str:
+    return " ".join(str(error).splitlines()[1:3])[:100]

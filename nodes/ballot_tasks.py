@@ -10,7 +10,7 @@ from langgraph_parallel.nodes.choices import has_choices
 from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task
-from langgraph_parallel.nodes.tally import cast, readable
+from langgraph_parallel.nodes.tally import kept
 from langgraph_parallel.nodes.voter import Voter, case_for_judge
 from langgraph_parallel.nodes.voting_spec import VotingSpec
 
@@ -40,7 +40,7 @@ async def judge_parcel(
     results: Sequence[BranchResult],
     value: Any,
 ) -> Parcel:
-    """Make the parcel of the judge, who sees all readable ballots.
+    """Make the parcel of the judge, who sees the ballots that counted.
 
     Args:
         spec: The options.
@@ -51,7 +51,7 @@ async def judge_parcel(
     """
     ballots = [
         {"voter": b.voter, "ballot": b.value, "reason": b.reason}
-        for b in readable(cast(spec, results))
+        for b in kept(spec, dispatch, results)
     ]
     questions = [voter.prompt for voter in spec.electors if voter.prompt is not None]
     case = case_for_judge(questions, value, ballots)
@@ -60,7 +60,7 @@ async def judge_parcel(
 
 
 def _task(spec: VotingSpec, index: int, voter: Voter, default: ModelLike, value: Any) -> Task:
-    prompt = ballot_prompt(voter, spec.options, is_ranked=spec.is_ranked(voter))
+    prompt = ballot_prompt(voter, spec.choices, is_ranked=spec.is_ranked(voter))
     return make_task(index, replace(voter, prompt=prompt), default, value)
 
 

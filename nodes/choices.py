@@ -39,7 +39,7 @@ async def ask_choices(
     n: int,
     config: RunnableConfig,
 ) -> list[Any]:
-    """Ask a model for several choices in one request.
+    """Ask a model for several choices in one request, and in further ones for those left out.
 
     Args:
         model: A model that `has_choices`.
@@ -50,25 +50,30 @@ async def ask_choices(
 
     Returns:
         For each choice the text, an instance of the schema, or a `ValueError` that says why it
-        cannot be read. There are fewer if the server gives fewer, and none in excess.
+        cannot be read.
+
+    Raises:
+        ValueError: The server gave none.
     """
     form: dict[str, Any] = {}
     if schema is not None:
         named = {"name": schema.__name__, "schema": json_schema(schema), "strict": True}
         form = {"response_format": {"type": "json_schema", "json_schema": named}}
-    result = await model.agenerate(
-        [messages],
-        callbacks=config.get("callbacks"),
-        tags=config.get("tags"),
-        metadata=config.get("metadata"),
-        n=n,
-        **form,
-    )
-    return [
-        _choice(generation, schema)
-        for generation in result.generations[0][:n]
-        if isinstance(generation, ChatGeneration)
-    ]
+    choices: list[Any] = []
+    while len(choices) < n:
+        result = await model.agenerate(
+            [messages],
+            callbacks=config.get("callbacks"),
+            tags=config.get("tags"),
+            metadata=config.get("metadata"),
+            n=n - len(choices),
+            **form,
+        )
+        given = [g for g in result.generations[0] if isinstance(g, ChatGeneration)]
+        if not given:
+            raise ValueError(f"The server gave none of {n - len(choices)} choices.")
+        choices += [_choice(generation, schema) for generation in given]
+    return choices[:n]
 
 
 def dealt(result: BranchResult, tasks: Sequence[Task]) -> list[BranchResult]:

@@ -1,14 +1,16 @@
 """What a tally may have to ask for: which ballots mean the same, and what the rule decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_parallel.aggregators.counting import label
-from langgraph_parallel.aggregators.types import Ballot, Decision
+from langgraph_parallel.aggregators.rules import is_own
+from langgraph_parallel.aggregators.types import UNDECIDED, Ballot, Decision
 from langgraph_parallel.nodes.calls import consult, is_async, plain
+from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.tally import counted, round_size, stand_in
 from langgraph_parallel.nodes.voting_spec import VotingSpec
 
@@ -31,7 +33,7 @@ async def deliberate(
     spec: VotingSpec,
     ballots: Sequence[Ballot],
     started: int,
-    merged: dict[str, Any],
+    dispatch: Round,
     *,
     config: RunnableConfig,
     value: Any,
@@ -45,39 +47,47 @@ async def deliberate(
         spec: The options.
         ballots: The readable ones, by index.
         started: Calls so far.
-        merged: Which value each label stands for, from earlier rounds.
+        dispatch: The round, with what earlier ones found: which value each label stands for, and
+            how many ballots have given no decision.
         config: For calls of a model.
         value: The input of the vote.
     """
     offers: dict[str, Any] = {"model": spec.model, "config": config, "input": value}
-    merged = await _merge(spec, ballots, merged, offers)
+    merged = await _merge(spec, ballots, dispatch.get("merged") or {}, offers)
     ballots = stand_in(ballots, merged)
-    kept = counted(spec, ballots)
-    missing = round_size(spec, spec.count(kept), len(kept), started)
-    if missing:
-        return Standing(kept, merged, None, missing)
-    decision = await _decide(spec, kept, offers)
-    for n in range(len(kept) + 1, len(ballots) + 1):
-        if _is_open(spec, decision):
-            kept = ballots[:n]
-            decision = await _decide(spec, kept, offers)
-    more = 1 if _is_open(spec, decision) and started < spec.calls else 0
-    return Standing(kept, merged, decision, more)
+    if dispatch.get("more"):
+        kept, decision, is_open = ballots[: dispatch.get("kept")], UNDECIDED, True
+    else:
+        kept = counted(spec, ballots)
+        missing = round_size(spec, spec.count(kept), len(kept), started)
+        if missing:
+            return Standing(kept, merged, None, missing)
+        decision = await _decide(spec, kept, offers)
+        is_open = _is_open(spec, decision)
+    while is_open and len(kept) < len(ballots):
+        kept = ballots[: len(kept) + 1]
+        decision = await _decide(spec, kept, offers)
+        is_open = _is_open(spec, decision)
+    return Standing(kept, merged, decision, 1 if is_open and started < spec.calls else 0)
 
 
 def _is_open(spec: VotingSpec, decision: Decision) -> bool:
     """Say whether one more ballot is to bring a decision."""
-    return not decision.decided and (decision.one_more or spec.on_undecided == "more")
+    is_wanted = decision.one_more or spec.on_undecided == "more"
+    return spec.extends and is_wanted and not decision.decided
 
 
 async def _decide(spec: VotingSpec, ballots: Sequence[Ballot], offers: dict[str, Any]) -> Decision:
     size = None if spec.size is None else max(spec.size, len(ballots))
-    decision: Decision = (
-        await consult(spec.decide, ballots, size, **offers)
-        if is_async(spec.decide)
-        else spec.decide(ballots, size)
-    )
-    return decision
+    if is_own(spec.decide) and not is_async(spec.decide):
+        made = spec.decide(ballots, size)
+    else:
+        made = await consult(spec.decide, ballots, size, **offers)
+    if not isinstance(made, Decision):
+        raise TypeError(
+            f"The rule gave {made!r:.60} of type {type(made).__name__}. Have it give a Decision."
+        )
+    return replace(made, value=plain(made.value))
 
 
 async def _merge(
@@ -90,7 +100,7 @@ async def _merge(
         return merged
     standing = {label(value): value for value in [*merged.values(), *new.values()]}
     made = plain(await consult(spec.merge, list(standing.values()), **offers))
-    if not isinstance(made, list) or len(made) != len(standing):
+    if not isinstance(made, list) or len(made) != len(standing) or None in made:
         raise ValueError(
             f"The merge gave {str(made)[:60]!r} for {len(standing)} ballots. Have it give a list "
             "with the value that each of them stands for."

@@ -42,7 +42,7 @@ class Round(Dispatch):
     judging: NotRequired[bool]
     """Whether the round is the judge's."""
     kept: NotRequired[int]
-    """In the judge's round: how many ballots counted."""
+    """How many ballots the last tally counted."""
     merged: NotRequired[dict[str, Any]]
     """Which value each label stands for, where ballots are merged."""
     asked: NotRequired[Any]

@@ -93,6 +93,10 @@ class Keys:
             raise SetupError("The conversation is empty. Give at least one message.")
         return convert_to_openai_messages(value)
 
+    def empty(self) -> dict[str, Any]:
+        """Give the state update without an answer: `None`, or no message."""
+        return {self.output: [] if self.output == "messages" else None}
+
     def write(self, output: Any, message_id: str | None = None) -> dict[str, Any]:
         """Give the state update with the answer.
 

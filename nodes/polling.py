@@ -1,6 +1,5 @@
 """Asks a voter for its ballots, and reads them."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,18 +40,9 @@ async def poll(
     """
     replies = await _replies(spec, voter, tasks, config, runtime)
     readings = [_read(spec, voter, reply) for reply in replies]
-    missing = len(tasks) - len(readings)
-    absent = f"is missing: the server gave {len(readings)} of {len(tasks)} choices"
-    readings += [Reading(unreadable=absent)] * missing
-    scorer = getattr(spec.decide, "scorer", None)
-    if scorer is not None:
-        model = spec.model if spec.model is not None else tasks[0]["model"]
+    if voter in spec.electors:
         value = tasks[0]["input"]
-        scoring = [
-            scored(reading, scorer, value, model=model, config=config, runtime=runtime)
-            for reading in readings
-        ]
-        readings = await asyncio.gather(*scoring)
+        readings = [await scored(spec, r, value, config, runtime) for r in readings]
     return [vars(reading) for reading in readings]
 
 
@@ -71,7 +61,7 @@ async def _replies(
     model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
     messages = render(task["prompt"], task["input"])
     is_ranked = spec.is_ranked(voter)
-    schema = voter.schema or ballot_schema(spec.options, is_ranked=is_ranked)
+    schema = voter.schema or ballot_schema(spec.choices, is_ranked=is_ranked)
     if len(tasks) > 1:
         replies = await ask_choices(model, messages, schema, len(tasks), config)
         return [r if isinstance(r, ValueError) else plain(r) for r in replies]
@@ -88,4 +78,4 @@ def _read(spec: VotingSpec, voter: Voter, reply: Any) -> Reading:
     if isinstance(reply, ValueError):
         return Reading(unreadable=str(reply).splitlines()[0][:200])
     is_ranked = spec.is_ranked(voter)
-    return read_reply(reply, spec.options, is_ranked=is_ranked, max_chars=spec.max_chars)
+    return read_reply(reply, spec.choices, is_ranked=is_ranked, max_chars=spec.max_chars)

@@ -1,6 +1,7 @@
 """Gives a ballot its score, for the rule `best_of`."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -8,43 +9,50 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from langgraph_parallel.aggregators.ballots import Reading, is_number, read_number
+from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.calls import ask, plain, run
-from langgraph_parallel.nodes.models import ModelLike, get_model
+from langgraph_parallel.nodes.explain import explain
+from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.prompts import render
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 _NUMBER_ONLY = "Answer with a number only."
 
 
 async def scored(
-    reading: Reading,
-    scorer: Any,
-    value: Any,
-    *,
-    model: ModelLike,
-    config: RunnableConfig,
-    runtime: Runtime[Any],
+    spec: VotingSpec, reading: Reading, value: Any, config: RunnableConfig, runtime: Runtime[Any]
 ) -> Reading:
-    """Score a readable ballot; one whose score is no finite number becomes unreadable.
+    """Score a readable ballot if the rule has a scorer.
+
+    One whose score is no finite number, or whose scorer fails, becomes unreadable: the ballot was
+    paid for, so the scorer alone is tried again.
 
     Args:
+        spec: The options of the vote.
         reading: The ballot.
-        scorer: What `best_of` was given.
         value: The input of the vote.
-        model: The chat model for a scorer that is a prompt.
         config: Callbacks and tags of the branch.
         runtime: LangGraph's runtime.
     """
-    if reading.unreadable is not None:
+    scorer = getattr(spec.decide, "scorer", None)
+    if scorer is None or reading.unreadable is not None:
         return reading
-    if isinstance(scorer, str):
-        messages = render(
-            f"{scorer.rstrip()}\n\n{_NUMBER_ONLY}", {"input": value, "ballot": reading.ballot}
-        )
-        reply = await ask(await get_model(model), messages, None, config)
-        score = read_number(Reading(reply)).ballot
-    else:
-        score = plain(await run(scorer, reading.ballot, config, runtime, input=value))
-        reply = score
+
+    async def judge() -> Any:
+        if not isinstance(scorer, str):
+            return plain(await run(scorer, reading.ballot, config, runtime, input=value))
+        prompt = f"{scorer.rstrip()}\n\n{_NUMBER_ONLY}"
+        messages = render(prompt, {"input": value, "ballot": reading.ballot})
+        reply = await ask(await get_model(spec.model), messages, None, config)
+        number = read_number(Reading(reply))
+        return reply if number.unreadable else number.ballot
+
+    outcome = await attempt(
+        judge, place=nullcontext(), retries=spec.retries, timeout=None, settled=None
+    )
+    score = outcome.output
+    if isinstance(outcome.error, BaseException):
+        return replace(reading, unreadable=f"could not be scored: {explain(outcome.error)}")
     if not is_number(score) or not math.isfinite(score):
-        return replace(reading, unreadable=f"has no score: {str(reply)[:60]!r} is no number")
+        return replace(reading, unreadable=f"has no score: {str(score)[:60]!r} is no number")
     return replace(reading, score=float(score))

@@ -8,6 +8,7 @@ from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.aggregators.rounds import any_order, need
 from langgraph_parallel.aggregators.types import Ballot
 from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.voter import Voter
 from langgraph_parallel.nodes.voting_spec import VotingSpec
 
@@ -46,12 +47,23 @@ def stand_in(ballots: Sequence[Ballot], merged: Mapping[str, Any]) -> list[Ballo
     return [replace(b, value=merged.get(label(b.value), b.value)) for b in ballots]
 
 
+def kept(spec: VotingSpec, dispatch: Round, results: Sequence[BranchResult]) -> list[Ballot]:
+    """Give the ballots that an earlier tally of the dispatch has counted."""
+    ballots = readable(cast(spec, results), spec.voters)[: dispatch.get("kept")]
+    return stand_in(ballots, dispatch.get("merged") or {})
+
+
 def counted(spec: VotingSpec, ballots: Sequence[Ballot]) -> list[Ballot]:
     """Give the ballots that asking one by one would have had: up to where the stop fires."""
-    for n in range(1, min(len(ballots), spec.votes) + 1):
+    return list(ballots[: ending(spec, ballots[: spec.votes]) or spec.votes])
+
+
+def ending(spec: VotingSpec, ballots: Sequence[Ballot]) -> int | None:
+    """Give the number of ballots, from the first on, after which the stop fires, if it does."""
+    for n in range(1, len(ballots) + 1):
         if spec.enough(spec.count(ballots[:n]), n, spec.votes):
-            return list(ballots[:n])
-    return list(ballots[: spec.votes])
+            return n
+    return None
 
 
 def round_size(spec: VotingSpec, counts: Mapping[str, int], n: int, started: int) -> int:
@@ -69,7 +81,8 @@ def round_size(spec: VotingSpec, counts: Mapping[str, int], n: int, started: int
 
 def is_settled(spec: VotingSpec, outcomes: Mapping[int, BranchResult]) -> bool:
     """Say whether calls in flight cannot change the decision any more."""
-    if spec.merge is not None:  # what the ballots stand for is known at the tally only
+    # What merged ballots stand for is known at the tally only, and so is whether more are needed.
+    if spec.merge is not None or spec.extends:
         return False
     known = [outcomes[index] for index in sorted(outcomes)]
     if any_order(spec.enough):
@@ -79,6 +92,4 @@ def is_settled(spec: VotingSpec, outcomes: Mapping[int, BranchResult]) -> bool:
     in_order = range(first, first + len(outcomes) + 1)
     first_open = next(index for index in in_order if index not in outcomes)
     ballots = readable(cast(spec, [r for r in known if r["index"] < first_open]))
-    return any(
-        spec.enough(spec.count(ballots[:n]), n, spec.votes) for n in range(1, len(ballots) + 1)
-    )
+    return ending(spec, ballots) is not None

@@ -1,11 +1,19 @@
 """Voters: who is asked for a ballot."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch
+
+Rounds = Literal["lossless", "doubling", "all_at_once"]
+"""How many calls start together: as many as the stop cannot do without; as many again as have
+been started; or all."""
+
+OnUndecided = Literal["raise", "abstain", "judge", "more"]
+"""What becomes of no decision: an error; the output `None`; one more call that sees all ballots;
+or more ballots, up to the cap on calls."""
 
 JUDGE_PROMPT = (
     "Several voters were asked the same question and have come to no decision. Read the question, "

@@ -1,5 +1,6 @@
 """The nodes of the voting pattern."""
 
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -7,9 +8,8 @@ from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from langgraph_parallel.aggregators.counting import count
-from langgraph_parallel.aggregators.types import Decision
-from langgraph_parallel.errors import BranchFailedError, UndecidedError
+from langgraph_parallel.aggregators.types import UNDECIDED, Decision
+from langgraph_parallel.errors import BranchFailedError, SetupError, UndecidedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.ballot_tasks import ballot_parcels, judge_parcel
 from langgraph_parallel.nodes.branch import BranchResult, check_names
@@ -30,9 +30,9 @@ from langgraph_parallel.nodes.polling import poll
 from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, child_config, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
-from langgraph_parallel.nodes.tally import cast, is_settled, readable, round_size, stand_in
-from langgraph_parallel.nodes.voting_report import voting_report
-from langgraph_parallel.nodes.voting_spec import VotingSpec
+from langgraph_parallel.nodes.tally import cast, is_settled, kept, readable, round_size, stand_in
+from langgraph_parallel.nodes.voting_report import undecided_text, voting_report
+from langgraph_parallel.nodes.voting_spec import VotingSpec, all_voters
 
 FAN_OUT, TALLY = "fan_out", "tally"
 
@@ -53,7 +53,7 @@ class VotingNodes:
         self.limiter = limiter
         self.configure = configure
         self.context_schema = context_schema
-        self.names = [voter.name for voter in (*spec.voters, *filter(None, [spec.judge]))]
+        self.names = [voter.name for voter in all_voters(spec)]
         check_names("voter", self.names, [*OWN_KEYS, keys.input, keys.output, FAN_OUT, TALLY])
 
     async def fan_out(
@@ -116,8 +116,9 @@ class VotingNodes:
         results = dealt(result, tasks) if len(tasks) > 1 else [result]
         if live and not is_judge:
             live.outcomes.update({result["index"]: result for result in results})
-            if is_settled(spec, live.outcomes):
-                live.settled.set()
+            with suppress(Exception):  # a stop that raises does so again at the tally, which tells
+                if is_settled(spec, live.outcomes):
+                    live.settled.set()
         return {RESULTS: results}
 
     async def tally(
@@ -133,6 +134,9 @@ class VotingNodes:
         dispatch: Round = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
         if dispatch.get("judging"):
+            if results[-1]["status"] != "ok" and find_live(dispatch) is None:
+                open_live(dispatch, run_limit(config))  # it goes on after this error: ask again
+                return {NEXT: dispatch}
             return self._judged(spec, dispatch, results)
         votes = cast(spec, results)
         if len(votes) >= min(spec.calls, len(spec.electors)) and not any(
@@ -150,15 +154,15 @@ class VotingNodes:
         coming = dispatch.copy()
         coming["round"] += 1
         coming["first"] += coming["count"]
+        decision = standing.decision or UNDECIDED
+        coming["kept"] = len(standing.ballots)
         if standing.missing:
             coming["count"] = standing.missing
             coming["more"] = standing.decision is not None
             return {NEXT: coming}
-        decision = standing.decision or Decision(None, decided=False)
         if not decision.decided and spec.judge is not None:
             coming["round"] -= 1
             coming["judging"], coming["count"] = True, 1
-            coming["kept"] = len(standing.ballots)
             return {NEXT: coming}
         return self._finish(spec, dispatch, results, standing, decision)
 
@@ -182,7 +186,7 @@ class VotingNodes:
                 spec,
                 readable(votes, spec.voters),
                 len(votes),
-                dispatch.get("merged") or {},
+                dispatch,
                 config=child_config(config, meter),
                 value=self.keys.read(state),
             ),
@@ -195,8 +199,8 @@ class VotingNodes:
         if isinstance(outcome.error, BaseException):
             close_dispatch(dispatch)
             raise BranchFailedError(
-                f"The count failed: {explain(outcome.error)} The ballots are in the report of "
-                "this error.",
+                f"The rule, stop or merge failed. {explain(outcome.error)} The ballots are in the "
+                "report of this error.",
                 make_report("voting", dispatch, results_of(state, RESULTS, dispatch), used),
             )
         standing: Standing = outcome.output
@@ -211,11 +215,10 @@ class VotingNodes:
         self, spec: VotingSpec, dispatch: Round, results: list[BranchResult]
     ) -> dict[str, Any]:
         """Take the judge's ballot as the decision."""
-        ballots = readable(cast(spec, results), spec.voters)[: dispatch.get("kept")]
         merged = dispatch.get("merged") or {}
-        standing = Standing(stand_in(ballots, merged), merged)
-        verdict = readable(results[-1:])
-        decision = Decision(verdict[0].value) if verdict else Decision(None, decided=False)
+        standing = Standing(kept(spec, dispatch, results), merged)
+        verdict = stand_in(readable(results[-1:]), merged)
+        decision = Decision(verdict[0].value) if verdict else UNDECIDED
         return self._finish(spec, dispatch, results, standing, decision)
 
     def _finish(
@@ -231,15 +234,17 @@ class VotingNodes:
         if decision.decided:
             return {**self.keys.write(decision.value), REPORT: report}
         if spec.default is None and spec.on_undecided != "abstain":
-            counts = count(standing.ballots) or "no readable ballot"
-            judge = " The judge's ballot cannot be read." if dispatch.get("judging") else ""
-            raise UndecidedError(
-                f"The vote ended without a decision: {counts} from {len(cast(spec, results))} "
-                f"calls.{judge} Ask more voters, choose another rule, or set "
-                "on_undecided='abstain', 'judge' or 'more', or a default.",
-                report,
-            )
-        return {**self.keys.write(spec.default), REPORT: report}
+            raise UndecidedError(undecided_text(spec, dispatch, results, standing.ballots), report)
+        written = self.keys.write(spec.default) if spec.default is not None else self.keys.empty()
+        return {**written, REPORT: report}
 
     def _spec(self, runtime: Runtime[Any]) -> VotingSpec:
-        return configured(self.spec, self.configure, self.context_schema, runtime)
+        spec = configured(self.spec, self.configure, self.context_schema, runtime)
+        new = {voter.name for voter in all_voters(spec)} - set(self.names)
+        if new:
+            raise SetupError(
+                f"`configure` gave the voters {sorted(new)}, for which the graph has no nodes; it "
+                f"has {self.names}. Build the graph with all voters, and its judge, and change "
+                "their prompts and models only."
+            )
+        return spec

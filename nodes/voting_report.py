@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_parallel.aggregators.counting import count, label, lead, posterior
+from langgraph_parallel.aggregators.rules import reads
 from langgraph_parallel.aggregators.types import Ballot, Decision
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.dispatch import Round
 from langgraph_parallel.nodes.report import make_report
-from langgraph_parallel.nodes.tally import cast, readable
+from langgraph_parallel.nodes.tally import cast, ending, readable
 from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 
@@ -30,17 +31,19 @@ def voting_report(
     """
     report = {
         **make_report("voting", dispatch, results, dispatch.get("asked")),
+        "voters": [voter.name for voter in spec.electors],
         "decision": decision.value,
         "decided": decision.decided,
-        **_figures(ballots, decision),
+        "tied": list(decision.tied),
+        **_figures(spec, ballots, decision),
         "threshold": _threshold(spec, ballots),
-        "stopped_by": _stopped_by(spec, ballots),
+        "stopped_by": _stopped_by(spec, ballots, len(cast(spec, results))),
         "rounds": dispatch["round"],
         "calls": _calls(cast(spec, results)),
         "dissent": [
             {"index": b.index, "voter": b.voter, "ballot": b.value, "reason": b.reason}
             for b in ballots
-            if not decision.decided or label(b.value) != label(decision.value)
+            if not _agrees(spec, b, decision)
         ],
     }
     if spec.advisers:
@@ -58,10 +61,45 @@ def voting_report(
     return report
 
 
-def _figures(ballots: Sequence[Ballot], decision: Decision) -> dict[str, Any]:
+def undecided_text(
+    spec: VotingSpec,
+    dispatch: Round,
+    results: Sequence[BranchResult],
+    ballots: Sequence[Ballot],
+) -> str:
+    """Say why there is no decision, and what can be done."""
+    calls = cast(spec, results)
+    why = [f"{count(ballots) or 'no readable ballot'} from {len(calls)} calls."]
+    unreadable = [r["output"]["unreadable"] for r in calls if r["status"] == "ok"]
+    if reason := next(filter(None, unreadable), None):
+        why.append(f"One ballot {reason}.")
+    if dispatch.get("judging"):
+        why.append(f"The judge's ballot cannot be read: {_failure(results[-1])}")
+    ways = [way for way in ("abstain", "judge", "more") if way != spec.on_undecided]
+    return (
+        f"The vote ended without a decision: {' '.join(why)} Ask more voters, choose another rule, "
+        f"or set on_undecided={' or '.join(map(repr, ways))}, or a default."
+    )
+
+
+def _failure(result: BranchResult) -> str:
+    return str(result["error"] or result["output"]["unreadable"])
+
+
+def _agrees(spec: VotingSpec, ballot: Ballot, decision: Decision) -> bool:
+    """Say whether a ballot is for the decision; of a ranking its first place is."""
+    if reads(spec.decide) == "number" and decision.decided:
+        return True
+    value = ballot.value
+    if reads(spec.decide) == "ranked" and isinstance(value, list):
+        value = value[0] if value else None
+    return decision.decided and label(value) == label(decision.value)
+
+
+def _figures(spec: VotingSpec, ballots: Sequence[Ballot], decision: Decision) -> dict[str, Any]:
     counts = count(ballots)
     votes = [*sorted(counts.values(), reverse=True), 0, 0]
-    won = counts.get(label(decision.value), 0) if decision.decided else votes[0]
+    won = sum(_agrees(spec, b, decision) for b in ballots) if decision.decided else votes[0]
     return {
         "counts": counts,
         "lead": lead(counts.values()),
@@ -85,8 +123,11 @@ def _threshold(spec: VotingSpec, ballots: Sequence[Ballot]) -> int | None:
     return None
 
 
-def _stopped_by(spec: VotingSpec, ballots: Sequence[Ballot]) -> str:
-    if any(spec.enough(spec.count(ballots[:n]), n, spec.votes) for n in range(1, len(ballots) + 1)):
+def _stopped_by(spec: VotingSpec, ballots: Sequence[Ballot], started: int) -> str:
+    end = ending(spec, ballots)
+    if spec.extends and len(ballots) > (end or spec.votes) and started >= spec.calls:
+        return "max_calls"
+    if end is not None:
         return "stop"
     return "max_votes" if len(ballots) >= spec.votes else "max_calls"
 

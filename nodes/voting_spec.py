@@ -3,29 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any
 
-from langgraph_parallel.aggregators.counting import count, label
+from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.presets import PRESETS, stop_named
 from langgraph_parallel.aggregators.rounds import any_order
-from langgraph_parallel.aggregators.rules import reads, rule_named
+from langgraph_parallel.aggregators.rules import is_own, reads, rule_named
 from langgraph_parallel.aggregators.types import AskingRule, Ballot, Merge, Rule, Stop
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.ballot import Options, labels_of
 from langgraph_parallel.nodes.branch import check_retries
 from langgraph_parallel.nodes.models import ModelLike
-from langgraph_parallel.nodes.voter import JUDGE, Voter
+from langgraph_parallel.nodes.voter import JUDGE, OnUndecided, Rounds, Voter
+from langgraph_parallel.nodes.voting_checks import check_voting
 
 SAMPLED_MAX_VOTES = 15
 CALLS_PER_VOTE = 2
-
-Rounds = Literal["lossless", "doubling", "all_at_once"]
-"""How many calls start together: as many as the stop cannot do without; as many again as have
-been started; or all."""
-
-OnUndecided = Literal["raise", "abstain", "judge", "more"]
-"""What becomes of no decision: an error; the output `None`; one more call that sees all ballots;
-or more ballots, up to the cap on calls."""
 
 
 @dataclass(frozen=True)
@@ -54,69 +47,8 @@ class VotingSpec:
         Raises:
             SetupError: An option is unknown or out of its range.
         """
-        for voter in self.voters:
-            if not isinstance(voter, Voter):
-                raise SetupError(f"{voter!r} is not a voter. Give Voter('name', 'prompt').")
-        if not self.electors:
-            raise SetupError(
-                "No voters were given whose ballots count. Give at least one "
-                "Voter('name', 'prompt') that is not advisory."
-            )
         check_retries(self.retries)
-        self._check_options()
-        for option, function in (("rule", self.decide), ("stop", self.enough)):
-            if not callable(function):
-                raise SetupError(
-                    f"{option}={function!r} cannot be called. Give a name or a function of yours."
-                )
-        if self.merge is not None and not callable(self.merge):
-            raise SetupError(
-                f"merge={self.merge!r} cannot be called. Give same_if or same_meaning."
-            )
-        self._check_caps()
-        for option, value, allowed in (
-            ("rounds", self.pace, get_args(Rounds)),
-            ("on_undecided", self.on_undecided, get_args(OnUndecided)),
-        ):
-            if value not in allowed and not isinstance(value, Voter):
-                raise SetupError(f"Unknown {option} {value!r}. Allowed: {', '.join(allowed)}.")
-
-    def _check_options(self) -> None:
-        if self.labels is None:
-            if self.options is not None and not isinstance(self.options, type):
-                raise SetupError(
-                    f"options={self.options!r} is no choice. Give a list of labels, a Pydantic "
-                    "model, or None for free answers."
-                )
-            return
-        names = [label(option) for option in self.labels]
-        if len(names) < 2 or len(set(names)) < len(names):  # noqa: PLR2004
-            raise SetupError(
-                f"options={list(self.labels)!r} is no choice. Give two or more different labels, a "
-                "Pydantic model, or None for free answers."
-            )
-
-    def _check_caps(self) -> None:
-        if self.votes < 1:
-            raise SetupError(f"max_votes={self.votes} asks nobody. Give a number from 1 up.")
-        if self.calls < self.votes:
-            raise SetupError(
-                f"max_calls={self.calls} is below max_votes={self.votes}: that many ballots could "
-                f"never be cast. Give {self.votes} or more."
-            )
-        if self.max_chars is not None and self.max_chars < 1:
-            raise SetupError(f"max_chars={self.max_chars} allows no reply. Give 1 or more.")
-        needed = getattr(self.decide, "needs", 1)
-        if needed > self.votes:
-            raise SetupError(
-                f"The rule needs {needed} ballots, but at most {self.votes} are cast. Give a "
-                f"threshold from 1 to {self.votes}, or a share such as 0.5."
-            )
-        if self.enough({}, 0, self.votes):
-            raise SetupError(
-                f"The stop {self.stop_given!r} is satisfied before the first vote, so nobody would "
-                "be asked. Have it wait for a vote."
-            )
+        check_voting(self)
 
     @property
     def electors(self) -> Sequence[Voter]:
@@ -154,8 +86,17 @@ class VotingSpec:
 
     @property
     def labels(self) -> Sequence[Any] | None:
-        """The closed list of labels, if there is one."""
-        return labels_of(self.options)
+        """The closed list of labels; without options, those of a rule that flags, for prompts."""
+        given = labels_of(self.options)
+        is_asked = any(voter.prompt is not None for voter in self.voters)
+        if given is None and self.options is None and is_asked:
+            return getattr(self.decide, "labels", None)
+        return given
+
+    @property
+    def choices(self) -> Options:
+        """What can be voted for: the labels, or else the options."""
+        return self.options if self.labels is None else self.labels
 
     @property
     def votes(self) -> int:
@@ -171,12 +112,13 @@ class VotingSpec:
         """Calls at most; a sampled voter is asked again for unreadable ballots."""
         if self.max_calls is not None:
             return self.max_calls
-        asks_again = not self.is_panel or self.on_undecided == "more" or self._tie == "one_more"
+        asks_again = self.extends or not self.is_panel
         return self.votes * (CALLS_PER_VOTE if asks_again else 1)
 
     @property
-    def _tie(self) -> Any:
-        return getattr(self.decide, "tie", None)
+    def extends(self) -> bool:
+        """Whether more ballots than the stop asks for may be needed for a decision."""
+        return self.on_undecided == "more" or getattr(self.decide, "tie", None) == "one_more"
 
     @cached_property
     def decide(self) -> Callable[..., Any]:
@@ -184,10 +126,11 @@ class VotingSpec:
         if self.rule is not None and not isinstance(self.rule, str):
             return self.rule
         default = "majority" if self.is_panel and self._asks_all else "plurality"
-        return rule_named(self.rule or default, self.labels or ())
+        return rule_named(self.rule or default, labels_of(self.options) or ())
 
     @property
     def _asks_all(self) -> bool:
+        """Whether the stop is one for a whole panel."""
         if self.stop is None or isinstance(self.stop, str):
             return self.stop in (None, "settled") or str(self.stop).startswith("fixed_")
         return any_order(self.stop) or hasattr(self.stop, "votes")
@@ -200,7 +143,7 @@ class VotingSpec:
         own: Stop | None = getattr(self.decide, "stop", None)
         if own is not None:
             return own
-        if reads(self.decide) != "counts":
+        if reads(self.decide) != "counts" or (self.is_panel and not is_own(self.decide)):
             return f"fixed_{self.votes}"
         return "settled" if self.is_panel else "ahead_by_3"
 
@@ -208,13 +151,16 @@ class VotingSpec:
     def enough(self) -> Stop:
         """The stop."""
         stop = self.stop_given
+        if stop == "settled" or getattr(stop, "any_order", False):
+            if reads(self.decide) != "counts":
+                raise SetupError(
+                    "The stop 'settled' knows the counts of labels alone, but the rule "
+                    f"{self.rule!r} reads more. Leave the stop out, or give 'fixed_{self.votes}'."
+                )
+            if getattr(stop, "is_for_any_rule", False):
+                stop = "settled"
         if not isinstance(stop, str):
             return stop
-        if stop == "settled" and reads(self.decide) != "counts":
-            raise SetupError(
-                f"The stop 'settled' knows the counts of labels alone, but the rule {self.rule!r} "
-                f"reads more. Leave the stop out, or give 'fixed_{self.votes}'."
-            )
         return stop_named(stop, self.decide, self.labels or (), self.size)
 
     @property
@@ -231,3 +177,8 @@ class VotingSpec:
     def count(self, ballots: Sequence[Ballot]) -> dict[str, int]:
         """Count ballots for the stop, as the rule marks them or else by their values."""
         return count(ballots, getattr(self.decide, "mark", None))
+
+
+def all_voters(spec: VotingSpec) -> list[Voter]:
+    """Give all that may be asked: the voters, and the judge."""
+    return [*spec.voters, *([] if spec.judge is None else [spec.judge])]

@@ -17,7 +17,7 @@ from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.tally import counted, is_settled, readable, round_size
-from langgraph_parallel.nodes.voting_spec import Rounds
+from langgraph_parallel.nodes.voter import Rounds
 
 POOLS = {recording.name: recording for recording in [*frontier.four(), *frontier.others()]}
 PANELS = ("toxicity-en", "toxicity-de", "toxicity-zh", "policy-en", "mmlupro")

@@ -251,8 +251,10 @@ class TestReport:
         (dissent,) = own.pop("dissent")
         assert own == {
             "pattern": "voting",
+            "voters": ["v"],
             "decision": "yes",
             "decided": True,
+            "tied": [],
             "counts": {"yes": 4, "no": 1},
             "lead": 3,
             "agreement": 0.8,

@@ -92,12 +92,16 @@ class TestReading:
     def test_choices_that_the_server_leaves_out_are_asked_for_again(
         self, server: StubServer
     ) -> None:
-        server.on(lambda request: request.n == 2, ballots("aa"))
         server.on("", Reply({"ballot": "a"}, choices=1))
         report = run(sampled(), {"input": "x"})["report"]
-        assert asked(server) == [3, 2]
-        why = [branch["output"]["unreadable"] for branch in report["branches"]]
-        assert why[1:3] == ["is missing: the server gave 1 of 3 choices"] * 2
+        assert asked(server) == [3, 2, 1]
+        assert report["calls"] == {"started": 3, "readable": 3, "unreadable": 0, "cancelled": 0}
+        assert report["usage"]["calls"] == 3
+
+    def test_a_server_that_does_not_know_choices_costs_no_ballot(self, server: StubServer) -> None:
+        server.on("", Reply({"ballot": "a"}, choices=1))
+        report = run(sampled(stop="fixed_9"), {"input": "x"})["report"]
+        assert report["counts"] == {"a": 9}
 
     def test_free_texts_numbers_and_schemas_of_your_own(self, server: StubServer) -> None:
         class Reasoned(BaseModel):

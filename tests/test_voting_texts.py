@@ -8,6 +8,7 @@ from drive import MODEL, Graph, run, statuses
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 from stub_server import Reply, StubServer
+from text_model import TextModel
 
 from langgraph_parallel import (
     Ballot,
@@ -110,18 +111,50 @@ class TestBestOf:
         state = run(graph, {"input": "x"})
         assert (state["output"], state["report"]["calls"]["unreadable"]) == ("second", 1)
 
-    def test_a_scorer_that_fails_is_a_failure_of_the_branch(self) -> None:
+    def test_a_ballot_whose_scorer_fails_is_asked_for_again(self) -> None:
         def score(text: str) -> float:
             if text == "x":
-                raise ValueError("cannot score x")
+                raise ValueError("no x")
             return 1.0
 
         names = iter("xy")
+        voter = Voter("v", run=lambda _: next(names))
+        graph = create_voting(voter, rule=best_of(score), max_votes=1)
+        state = run(graph, {"input": "x"})
+        why = state["report"]["branches"][0]["output"]["unreadable"]
+        assert (state["output"], why) == ("y", "could not be scored: ValueError: no x")
+
+    @pytest.mark.usefixtures("no_waits")
+    def test_a_scorer_is_tried_again_without_asking_the_voter_again(
+        self, server: StubServer
+    ) -> None:
+        server.on(lambda r: "Rate" in r.text and r.seen == 0, Reply(status=503))
+        server.on("Rate", "7")
+        server.on("Write.", "a text")
+        state = run(sampled(rule=best_of("Rate it."), max_votes=1), {"input": "x"})
+        assert state["output"] == "a text"
+        assert server.count("Write.") == 1
+
+    def test_a_prompt_is_asked_of_the_patterns_model(self) -> None:
+        own = TextModel(replies={"Write.": "a text"})
+        judge = TextModel(replies={"Rate": "7"})
         graph = create_voting(
-            Voter("v", run=lambda _: next(names)), rule=best_of(score), max_votes=1, retries=0
+            Voter("v", "Write.", model=own), rule=best_of("Rate it."), max_votes=1, model=judge
         )
-        with pytest.raises(BranchFailedError, match="cannot score x"):
-            run(graph, {"input": "x"})
+        branch = run(graph, {"input": "x"})["report"]["branches"][0]
+        assert branch["output"]["score"] == 7.0
+
+    def test_advisers_and_judges_are_not_scored(self) -> None:
+        scored: list[str] = []
+        voters = [Voter("v", run=lambda _: "vote"), Voter("w", run=lambda _: "w", advisory=True)]
+
+        def score(text: str) -> float:
+            scored.append(text)
+            return 1.0
+
+        graph = create_voting(voters, rule=best_of(score), max_votes=1)
+        run(graph, {"input": "x"})
+        assert scored == ["vote"]
 
     def test_equal_scores_go_to_the_lowest_index_and_no_ballots_to_nobody(self) -> None:
         rule = best_of(len)
@@ -155,6 +188,12 @@ class TestConsensus:
         state = run(sampled(rule=consensus(), max_votes=3), {"input": "x"})
         assert (state["output"], len(server.requests)) == ("Paris", 3)
 
+    @pytest.mark.parametrize("reply", ["2", "2. Rome", "Answer 2", "I choose 2.", "2: not 1"])
+    def test_a_reply_may_say_more_than_the_number(self, server: StubServer, reply: str) -> None:
+        server.on("Several people", reply)
+        texts(server, "Paris", "Rome", "Rome")
+        assert run(sampled(rule=consensus(), max_votes=3), {"input": "x"})["output"] == "Rome"
+
     @pytest.mark.parametrize("reply", ["7", "1 or 2", "Paris, I think", ""])
     def test_a_reply_that_names_none_is_no_decision(self, server: StubServer, reply: str) -> None:
         server.on("Several people", reply)
@@ -165,7 +204,7 @@ class TestConsensus:
     def test_a_model_that_fails_ends_the_run_with_the_ballots(self, server: StubServer) -> None:
         server.on("Several people", Reply(status=401))
         texts(server, "Paris", "Rome", "Rome")
-        with pytest.raises(BranchFailedError, match="The count failed") as caught:
+        with pytest.raises(BranchFailedError, match="The rule, stop or merge failed") as caught:
             run(sampled(rule=consensus(), max_votes=3), {"input": "x"})
         branches = caught.value.report["branches"]
         assert [branch["output"]["ballot"] for branch in branches] == ["Paris", "Rome", "Rome"]
@@ -245,6 +284,8 @@ class TestMerge:
             ("1\n2\n3", [{1}, {2}, {3}]),
             ("- 1, 3\n- 2\n", [{1, 3}, {2}]),
             ("[1, 3]\n[2]", [{1, 3}, {2}]),
+            ("Group 1: 1, 3\nGroup 2: 2", [{1, 3}, {2}]),
+            ("The groups:\n1, 3\n2", [{1, 3}, {2}]),
         ],
     )
     def test_groups_are_read(self, reply: str, groups: list[set[int]]) -> None:
@@ -254,6 +295,30 @@ class TestMerge:
     def test_groups_that_leave_out_or_repeat_are_refused(self, reply: str) -> None:
         with pytest.raises(ValueError, match="1 to 3"):
             read_groups(reply, 3)
+
+    def test_a_merge_that_gives_nothing_ends_the_run(self, server: StubServer) -> None:
+        texts(server, "a", "b", "c")
+        with pytest.raises(BranchFailedError, match="for 3 ballots"):
+            run(sampled(merge=lambda values: [None] * len(values)), {"input": "x"})
+
+    def test_two_ballots_are_compared_by_a_plain_function(self) -> None:
+        async def same(one: str, other: str) -> bool:
+            return one == other
+
+        for function in (same, "equal"):
+            with pytest.raises(SetupError, match="plain function"):
+                same_if(function)  # type: ignore[arg-type]
+
+    def test_a_judge_that_names_a_merged_form_agrees_with_it(self) -> None:
+        voters = [Voter(n, run=lambda _, n=n: n) for n in ("Paris", "paris", "Rome", "rome")]
+        graph = create_voting(
+            voters,
+            rule="majority",
+            merge=same_if(lambda a, b: a.lower() == b.lower()),
+            on_undecided=Voter("judge", run=lambda _: "paris"),
+        )
+        report = run(graph, {"input": "x"})["report"]
+        assert (report["decision"], report["agreement"]) == ("Paris", 0.5)
 
     def test_a_merge_must_be_callable(self) -> None:
         with pytest.raises(SetupError, match="merge='same'"):

@@ -7,7 +7,8 @@ from statistics import fmean
 
 from langgraph_parallel.aggregators.best import best_of
 from langgraph_parallel.aggregators.stops import fixed
-from langgraph_parallel.nodes.voting_spec import Rounds, VotingSpec
+from langgraph_parallel.nodes.voter import Rounds
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 from voting.frontier import ORDERS, orders, replayed
 from voting.recordings import Question, Recording, checked, sampled
 from voting.replay import Replay

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from langgraph_parallel.nodes.voting_spec import Rounds
+from langgraph_parallel.nodes.voter import Rounds
 from voting.recordings import Question, Recording, Vote, sampled
 from voting.replay import Outcome, Replay
 from voting.specs import ALL, sampled_spec

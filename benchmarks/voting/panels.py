@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from langgraph_parallel.nodes.voting_spec import Rounds
+from langgraph_parallel.nodes.voter import Rounds
 from voting.recordings import Recording
 from voting.replay import Outcome, Replay
 from voting.specs import panel_spec

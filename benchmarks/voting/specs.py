@@ -14,8 +14,8 @@ from langgraph_parallel.aggregators.stops import (
     unanimous_or,
 )
 from langgraph_parallel.aggregators.types import Rule, Stop
-from langgraph_parallel.nodes.voter import Voter
-from langgraph_parallel.nodes.voting_spec import Rounds, VotingSpec
+from langgraph_parallel.nodes.voter import Rounds, Voter
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 from voting.recordings import Recording
 
 CAP = 39

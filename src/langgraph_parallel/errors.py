@@ -45,7 +45,7 @@ class BranchFailedError(ParallelPatternError, RuntimeError):
 
 
 class UndecidedError(ParallelPatternError, RuntimeError):
-    """The ballots gave no decision and `on_undecided` is `"raise"`."""
+    """The ballots gave no decision, nor a judge, and there is no default."""
 
     report: Mapping[str, Any]
     """The report of the run, with every ballot."""
