@@ -121,9 +121,9 @@ def create_voting(
             Pydantic model, whose equal instances are counted together; or `None` for free answers.
         rule: Who wins: `"plurality"` (default of sampled voters), `"majority"` (more than half of
             the panel; default of a panel with the stop `"settled"` or `"fixed_N"`),
-            `"weighted"` (by each voter's `weight`), `"any"`, `"all"` or `"at_least_K"` (the first of
-            two options flags), `"borda"` or `"instant_runoff"` (the ballots rank the options), `"median"` or `"trimmed_mean"` (the
-            ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`,
+            `"weighted"` (by each voter's `weight`), `"any"`, `"all"` or `"at_least_K"` (the first
+            of two options flags), `"borda"` or `"instant_runoff"` (the ballots rank the options),
+            `"median"` or `"trimmed_mean"` (the ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`,
             `best_of(scorer)` or `consensus()`.
         stop: When to stop: a preset, `"quick"` (ahead by 2), `"standard"` (ahead by 3; default of
             a sampled voter) or `"careful"` (beta 0.95, at most 39 votes); `"ahead_by_K"`, `"beta"`
