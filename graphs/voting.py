@@ -123,8 +123,8 @@ def create_voting(
             the panel; default of a panel with the stop `"settled"` or `"fixed_N"`),
             `"weighted"` (by each voter's `weight`), `"any"`, `"all"` or `"at_least_K"` (the first
             of two options flags), `"borda"` or `"instant_runoff"` (the ballots rank the options),
-            `"median"` or `"trimmed_mean"` (the ballots are numbers), or a `Rule` such as `at_least(2, "unsafe", "safe")`,
-            `best_of(scorer)` or `consensus()`.
+            `"median"` or `"trimmed_mean"` (the ballots are numbers), or a `Rule` such as
+            `at_least(2, "unsafe", "safe")`, `best_of(scorer)` or `consensus()`.
         stop: When to stop: a preset, `"quick"` (ahead by 2), `"standard"` (ahead by 3; default of
             a sampled voter) or `"careful"` (beta 0.95, at most 39 votes); `"ahead_by_K"`, `"beta"`
             (the first label is ahead with a probability of 0.95), `"first_to_K"`, `"settled"`

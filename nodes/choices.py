@@ -8,6 +8,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration
 from langchain_core.runnables import RunnableConfig
 from langchain_openai.chat_models.base import BaseChatOpenAI
+from openai import BadRequestError
 from pydantic import BaseModel
 
 from langgraph_parallel.nodes.branch import BranchResult
@@ -60,15 +61,22 @@ async def ask_choices(
         named = {"name": schema.__name__, "schema": json_schema(schema), "strict": True}
         form = {"response_format": {"type": "json_schema", "json_schema": named}}
     choices: list[Any] = []
+    most = n
     while len(choices) < n:
-        result = await model.agenerate(
-            [messages],
-            callbacks=config.get("callbacks"),
-            tags=config.get("tags"),
-            metadata=config.get("metadata"),
-            n=n - len(choices),
-            **form,
-        )
+        try:
+            result = await model.agenerate(
+                [messages],
+                callbacks=config.get("callbacks"),
+                tags=config.get("tags"),
+                metadata=config.get("metadata"),
+                n=min(most, n - len(choices)),
+                **form,
+            )
+        except BadRequestError:
+            if most == 1:
+                raise
+            most //= 2  # servers have bounds of their own, and some know a single choice only
+            continue
         given = [g for g in result.generations[0] if isinstance(g, ChatGeneration)]
         if not given:
             raise ValueError(f"The server gave none of {n - len(choices)} choices.")

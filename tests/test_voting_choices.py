@@ -103,6 +103,14 @@ class TestReading:
         report = run(sampled(stop="fixed_9"), {"input": "x"})["report"]
         assert report["counts"] == {"a": 9}
 
+    @pytest.mark.parametrize("most", [1, 4])
+    def test_a_servers_bound_on_choices_is_found(self, server: StubServer, most: int) -> None:
+        server.on(lambda request: request.n > most, Reply(status=400, error="n is too great"))
+        server.on("", ballots("a"))
+        report = run(sampled(stop="fixed_9"), {"input": "x"})["report"]
+        assert report["counts"] == {"a": 9}
+        assert sum(n for n in asked(server) if n <= most) == 9
+
     def test_free_texts_numbers_and_schemas_of_your_own(self, server: StubServer) -> None:
         class Reasoned(BaseModel):
             ballot: Literal["a", "b"]

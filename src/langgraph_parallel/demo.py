@@ -85,8 +85,8 @@ def _guardrail(options: Options) -> None:
 def guarded(model: ModelLike) -> Graph:
     """Build a guardrail with one guard of plain Python and one that is a vote."""
     topic = create_voting(
-        Voter("topic", "What is this question about?"),
-        options=["science", "crime"],
+        Voter("topic", "Which subject is this question about?"),
+        options=["science", "weapons"],
         stop="ahead_by_2",
         model=model,
     )
@@ -94,7 +94,7 @@ def guarded(model: ModelLike) -> Graph:
         "You are a helpful assistant. Answer in two sentences.",
         [
             Guard("card", run=has_card_number),
-            Guard("topic", run=topic, trip_on="crime", timeout=GUARD_SECONDS),
+            Guard("topic", run=topic, trip_on="weapons", timeout=GUARD_SECONDS),
         ],
         refusal=REFUSAL,
         model=model,
