@@ -66,10 +66,10 @@ def build_voting(
         default=default,
         retries=retries,
     )
-    check_models(model, all_voters(spec))
-    warn(spec)
     keys = Keys.of(input_key, output_key)
     nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    check_models(model, all_voters(spec))
+    warn(spec)
     state, input_schema, output_schema = keys.schemas("voting")
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema

@@ -31,6 +31,7 @@ from langgraph_parallel.nodes.report import make_report, results_of
 from langgraph_parallel.nodes.run import Parcel, child_config, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.tally import cast, is_settled, kept, readable, round_size, stand_in
+from langgraph_parallel.nodes.voting_checks import check_voting
 from langgraph_parallel.nodes.voting_report import undecided_text, voting_report
 from langgraph_parallel.nodes.voting_spec import VotingSpec, all_voters
 
@@ -48,6 +49,7 @@ class VotingNodes:
         configure: Configure[VotingSpec] | None,
         context_schema: type[Any] | None,
     ) -> None:
+        check_voting(spec)
         self.spec = spec
         self.keys = keys
         self.limiter = limiter
@@ -240,6 +242,9 @@ class VotingNodes:
 
     def _spec(self, runtime: Runtime[Any]) -> VotingSpec:
         spec = configured(self.spec, self.configure, self.context_schema, runtime)
+        if spec is self.spec:
+            return spec
+        check_voting(spec)
         new = {voter.name for voter in all_voters(spec)} - set(self.names)
         if new:
             raise SetupError(

@@ -1,7 +1,7 @@
 """What is checked of the options of a vote when its graph is built."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -9,19 +9,19 @@ from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.aggregators.rules import is_own, reads
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.ballot import NUMBERS, labels_of
+from langgraph_parallel.nodes.branch import check_retries
 from langgraph_parallel.nodes.calls import is_async
 from langgraph_parallel.nodes.voter import OnUndecided, Rounds, Voter
-
-if TYPE_CHECKING:
-    from langgraph_parallel.nodes.voting_spec import VotingSpec
+from langgraph_parallel.nodes.voting_spec import VotingSpec
 
 
-def check_voting(spec: "VotingSpec") -> None:
+def check_voting(spec: VotingSpec) -> None:
     """Check the options of a vote against one another.
 
     Raises:
         SetupError: An option is unknown or out of its range, or two do not fit.
     """
+    check_retries(spec.retries)
     _check_voters(spec)
     _check_options(spec)
     _check_functions(spec)
@@ -35,7 +35,7 @@ def check_voting(spec: "VotingSpec") -> None:
             raise SetupError(f"Unknown {option} {value!r}. Allowed: {', '.join(allowed)}.")
 
 
-def _check_voters(spec: "VotingSpec") -> None:
+def _check_voters(spec: VotingSpec) -> None:
     for voter in spec.voters:
         if not isinstance(voter, Voter):
             raise SetupError(f"{voter!r} is not a voter. Give Voter('name', 'prompt').")
@@ -46,7 +46,7 @@ def _check_voters(spec: "VotingSpec") -> None:
         )
 
 
-def _check_options(spec: "VotingSpec") -> None:
+def _check_options(spec: VotingSpec) -> None:
     labels = labels_of(spec.options)
     if labels is None:
         is_model = isinstance(spec.options, type) and issubclass(spec.options, BaseModel)
@@ -70,7 +70,7 @@ def _check_options(spec: "VotingSpec") -> None:
         )
 
 
-def _check_functions(spec: "VotingSpec") -> None:
+def _check_functions(spec: VotingSpec) -> None:
     for option, function in (("rule", spec.decide), ("stop", spec.enough)):
         if not callable(function):
             raise SetupError(
@@ -87,7 +87,7 @@ def _check_functions(spec: "VotingSpec") -> None:
         raise SetupError(f"merge={spec.merge!r} cannot be called. Give same_if or same_meaning.")
 
 
-def _check_caps(spec: "VotingSpec") -> None:
+def _check_caps(spec: VotingSpec) -> None:
     for option in ("max_votes", "max_calls", "max_chars"):
         value = getattr(spec, option)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
@@ -115,7 +115,7 @@ def _check_caps(spec: "VotingSpec") -> None:
     _asked(spec, {"one": 1}, 1)
 
 
-def _asked(spec: "VotingSpec", counts: Mapping[str, int], n: int) -> bool:
+def _asked(spec: VotingSpec, counts: Mapping[str, int], n: int) -> bool:
     try:
         return spec.enough(counts, n, spec.votes)
     except Exception as error:
@@ -125,7 +125,7 @@ def _asked(spec: "VotingSpec", counts: Mapping[str, int], n: int) -> bool:
         ) from error
 
 
-def _check_fit(spec: "VotingSpec") -> None:
+def _check_fit(spec: VotingSpec) -> None:
     """Check that rule, options and schemas fit one another."""
     kind, options = reads(spec.decide), labels_of(spec.options)
     prompted = [voter.name for voter in spec.electors if voter.prompt is not None]

@@ -1,4 +1,4 @@
-"""The options of a voting graph, checked against one another."""
+"""The options of a voting graph, and what follows from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -12,10 +12,8 @@ from langgraph_parallel.aggregators.rules import is_own, reads, rule_named
 from langgraph_parallel.aggregators.types import AskingRule, Ballot, Merge, Rule, Stop
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.ballot import Options, labels_of
-from langgraph_parallel.nodes.branch import check_retries
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.voter import JUDGE, OnUndecided, Rounds, Voter
-from langgraph_parallel.nodes.voting_checks import check_voting
 
 SAMPLED_MAX_VOTES = 15
 CALLS_PER_VOTE = 2
@@ -23,7 +21,7 @@ CALLS_PER_VOTE = 2
 
 @dataclass(frozen=True)
 class VotingSpec:
-    """The options of a voting graph; `create_voting` says what they mean."""
+    """The options of a voting graph; `create_voting` says what they mean, and checks them."""
 
     voters: Sequence[Voter]
     _: KW_ONLY
@@ -40,15 +38,6 @@ class VotingSpec:
     on_undecided: OnUndecided | Voter = "raise"
     default: Any = None
     retries: int = 2
-
-    def __post_init__(self) -> None:
-        """Check the options against one another.
-
-        Raises:
-            SetupError: An option is unknown or out of its range.
-        """
-        check_retries(self.retries)
-        check_voting(self)
 
     @property
     def electors(self) -> Sequence[Voter]:
