@@ -37,6 +37,7 @@ def build_guardrail(
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -57,7 +58,8 @@ def build_guardrail(
         retries=retries,
     )
     keys = Keys.of(input_key, output_key)
-    nodes = GuardrailNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    limiter = Limiter(max_concurrency, deadline)
+    nodes = GuardrailNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("guardrail")
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
@@ -90,6 +92,7 @@ def create_guardrail(
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -116,7 +119,9 @@ def create_guardrail(
         mode: `"parallel"`, or `"blocking"`: the guards first and nothing else.
         timeout: Seconds that the answer may take; `None` for no limit.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -155,6 +160,7 @@ def create_guardrail(
         timeout=timeout,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

@@ -31,6 +31,7 @@ def build_sectioning(
     min_success: int | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -47,7 +48,8 @@ def build_sectioning(
         retries=retries,
     )
     keys = Keys.of(input_key, output_key)
-    nodes = SectioningNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    limiter = Limiter(max_concurrency, deadline)
+    nodes = SectioningNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("sectioning")
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
@@ -71,6 +73,7 @@ def create_sectioning(
     min_success: int | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -91,8 +94,10 @@ def create_sectioning(
             model call), or a sync or async function from the list of `SectionResult`s.
         min_success: Sections that must succeed; by default each that is `required`.
         retries: Further tries of a section after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once. `max_concurrency` in LangGraph's
-            own config bounds a single run further.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+            `max_concurrency` in LangGraph's own config bounds a single run further.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -129,6 +134,7 @@ def create_sectioning(
         min_success=min_success,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

@@ -37,6 +37,7 @@ def build_voting(
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -59,7 +60,8 @@ def build_voting(
         retries=retries,
     )
     keys = Keys.of(input_key, output_key)
-    nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    limiter = Limiter(max_concurrency, deadline)
+    nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("voting")
     graph: StateGraph[Any, Any, Any, Any] = StateGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
@@ -90,6 +92,7 @@ def create_voting(
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -124,7 +127,9 @@ def create_voting(
         on_undecided: What becomes of no decision: `"raise"`, or `"abstain"` (the output is `None`).
         default: A label to fall back to when there is no decision, such as the cautious one.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -166,6 +171,7 @@ def create_voting(
         default=default,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

@@ -29,6 +29,7 @@ from langgraph_parallel.nodes.findings import (
 )
 from langgraph_parallel.nodes.guard import RESPOND, Guard, GuardrailSpec, GuardReply
 from langgraph_parallel.nodes.hold import Answer, Released
+from langgraph_parallel.nodes.idle import freeing_place
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
@@ -153,7 +154,7 @@ class GuardrailNodes:
         async def work(_: RunnableConfig) -> Any:
             answer = Answer()
             source = self._source(spec, task, source_config(config, meter), runtime)
-            async with answer.written_by(source):
+            async with answer.written_by(freeing_place(source, released)):
                 message = await Released(answer, released).ainvoke(
                     render("", task["input"])[1:], config
                 )
