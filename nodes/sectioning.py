@@ -46,7 +46,7 @@ from langgraph_parallel.nodes.threads import in_thread
 
 FAN_OUT, REDUCE, SECTION = "fan_out", "reduce", "section"
 SENDS = 64
-"""Most `Send`s of one dispatch; more branches than that share them in chunks."""
+"""Most `Send`s of one dispatch of prompts; more than that share them in chunks."""
 
 
 class SectioningNodes:
@@ -123,6 +123,7 @@ class SectioningNodes:
             open_live(dispatch, run_limit(config)).branches = sections
             again = [result["index"] for result in fatal]
             return Command(goto=await self._sends(dispatch, value, sections, again, runtime))
+        live = find_live(dispatch)
         close_dispatch(dispatch)
         if fatal is not None:
             raise BranchFailedError(
@@ -144,20 +145,20 @@ class SectioningNodes:
             ),
             place=self.limiter.place(),
             retries=spec.retries,
-            timeout=None,
-            settled=None,
+            deadline=live.deadline(self.limiter.deadline) if live else None,
         )
         report = {
             **make_report("sectioning", dispatch, results, meter.usage()),
             "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
             "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
         }
-        if isinstance(outcome.error, BaseException):
+        if (error := outcome.error) is not None:
+            cause = error if isinstance(error, BaseException) else None
             raise BranchFailedError(
-                f"The aggregate failed: {explain(outcome.error)} The sections' results are in the "
-                "report of this error.",
+                f"The aggregate failed: {explain(cause) if cause else error} The sections' "
+                "results are in the report of this error.",
                 report,
-            ) from _shown_cause(outcome.error)
+            ) from cause and _shown_cause(cause)
         message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
         return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
 
@@ -176,7 +177,9 @@ class SectioningNodes:
             tasks.append(make_task(i, sections[i], default, value if own is None else own))
         if not callable(self.spec.sections):
             return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
-        size = -(-len(tasks) // SENDS)
+        # Graphs that are called in one node share a place in the checkpoints, in order of call.
+        may_share = all(sections[task["index"]].run is None for task in tasks)
+        size = -(-len(tasks) // SENDS) if may_share else 1
         sends = []
         for at in range(0, len(tasks), size):
             parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])

@@ -34,6 +34,7 @@ from langgraph_parallel.errors import (
     UndecidedError,
 )
 from langgraph_parallel.graphs.guardrail import build_guardrail, create_guardrail
+from langgraph_parallel.graphs.resuming import aresume, resume
 from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectioning
 from langgraph_parallel.graphs.voting import build_voting, create_voting
 from langgraph_parallel.nodes.guard import Guard
@@ -55,6 +56,7 @@ __all__ = [
     "ahead_by",
     "all_votes",
     "any_vote",
+    "aresume",
     "at_least",
     "beta",
     "borda",
@@ -74,6 +76,7 @@ __all__ = [
     "panel_statistics",
     "plurality",
     "quorum",
+    "resume",
     "settled",
     "synthesize",
     "trimmed_mean",

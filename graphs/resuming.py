@@ -1,0 +1,70 @@
+"""Goes on with what a thread has left undone, or starts with the input if there is nothing."""
+
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel import Pregel
+from langgraph.types import Command, StateSnapshot
+
+from langgraph_parallel.errors import SetupError
+
+AnyGraph = Pregel[Any, Any, Any, Any]
+
+
+def resume(graph: AnyGraph, input: Any, config: RunnableConfig, **options: Any) -> Any:  # noqa: A002
+    """Finish the unfinished run of a thread, or start a new one if there is none.
+
+    So the same call is right at the first start of a job and after each crash, kill or error:
+    branches whose results are stored are not run again. LangGraph's own `invoke` with an input
+    runs all of them again; with `None` it goes on, but cannot start.
+
+    Args:
+        graph: A compiled graph with a checkpointer: a pattern, or any graph around patterns.
+        input: What a new run starts with. An unfinished run keeps the input that it has. A
+            `Command(resume=...)`, the answer to an interrupt, is passed on as it is.
+        config: Config with the `thread_id`.
+        **options: Further options of `invoke`, such as `context`.
+
+    Returns:
+        The output state, as from `invoke`. A run that waits for a person has `"__interrupt__"`
+        in it.
+
+    Raises:
+        SetupError: The graph has no checkpointer, or the config no `thread_id`.
+
+    Example:
+        ```python
+        from langgraph.checkpoint.sqlite import SqliteSaver
+        from langgraph_parallel import Section, create_sectioning, resume
+
+        with SqliteSaver.from_conn_string("jobs.sqlite") as saver:
+            graph = create_sectioning([Section("tone", "Judge the tone.")], checkpointer=saver)
+            job = {"configurable": {"thread_id": "letter 7"}}
+            print(resume(graph, {"input": "Dear all, ..."}, job)["output"])
+        ```
+    """
+    _check(graph, config)
+    return graph.invoke(_rest(graph.get_state(config), input), config, **options)
+
+
+async def aresume(graph: AnyGraph, input: Any, config: RunnableConfig, **options: Any) -> Any:  # noqa: A002
+    """Do what `resume` does, with `ainvoke`; the arguments and errors are the same."""
+    _check(graph, config)
+    return await graph.ainvoke(_rest(await graph.aget_state(config), input), config, **options)
+
+
+def _check(graph: AnyGraph, config: RunnableConfig) -> None:
+    if not graph.checkpointer:
+        raise SetupError(
+            f"The graph {graph.name!r} has no checkpointer, so nothing of its runs is kept. "
+            "Compile it with checkpointer=."
+        )
+    if not config.get("configurable", {}).get("thread_id"):
+        raise SetupError(
+            "The config names no thread to go on with. Give "
+            "{'configurable': {'thread_id': ...}}, the same for each try of a job."
+        )
+
+
+def _rest(state: StateSnapshot, value: Any) -> Any:
+    return None if state.next and not isinstance(value, Command) else value

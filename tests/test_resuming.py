@@ -1,0 +1,146 @@
+"""`resume` goes on with what a thread has left undone, and starts what is not begun."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drive import MODEL, Graph
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Checkpointer, Command, interrupt
+from stub_server import Reply, StubServer
+from typing_extensions import TypedDict
+
+from langgraph_parallel import (
+    BranchFailedError,
+    Section,
+    SetupError,
+    Voter,
+    aresume,
+    create_sectioning,
+    create_voting,
+    resume,
+)
+
+THREAD = RunnableConfig(configurable={"thread_id": "1"})
+BOTH = pytest.mark.parametrize("mode", ["resume", "aresume"])
+
+
+def go_on(graph: Graph, value: Any, mode: str) -> Any:
+    if mode == "resume":
+        return resume(graph, value, THREAD)
+    return asyncio.run(aresume(graph, value, THREAD))
+
+
+def review(saver: Checkpointer) -> Graph:
+    sections = [Section(name, f"Look at {name}.") for name in "ab"]
+    return create_sectioning(sections, model=MODEL, aggregate="merge", checkpointer=saver)
+
+
+@BOTH
+class TestResume:
+    def test_a_thread_without_a_run_starts_with_the_input(
+        self, server: StubServer, mode: str
+    ) -> None:
+        server.on("", lambda request: request.messages[-1]["content"])
+        graph = review(InMemorySaver())
+        for text in ("one", "two"):
+            assert go_on(graph, {"input": text}, mode)["output"] == {"a": text, "b": text}
+        assert len(server.requests) == 4
+
+    def test_an_unfinished_run_goes_on_with_the_input_that_it_has(
+        self, server: StubServer, mode: str
+    ) -> None:
+        graph = review(InMemorySaver())
+        server.on(lambda r: "at b" in r.text and r.seen == 0, Reply(status=401))
+        server.on("", lambda request: request.messages[-1]["content"])
+        with pytest.raises(BranchFailedError):
+            go_on(graph, {"input": "one"}, mode)
+        assert go_on(graph, {"input": "two"}, mode)["output"] == {"a": "one", "b": "one"}
+        assert [server.count("at a"), server.count("at b")] == [1, 2]
+
+    def test_an_answer_to_an_interrupt_is_passed_on(self, mode: str) -> None:
+        graph = create_sectioning(
+            [Section("human", run=lambda _: interrupt("?"))],
+            aggregate="merge",
+            checkpointer=InMemorySaver(),
+        )
+        waiting = [go_on(graph, {"input": "x"}, mode) for _ in range(2)]
+        assert ["__interrupt__" in state for state in waiting] == [True, True]
+        assert go_on(graph, Command(resume="yes"), mode)["output"] == {"human": "yes"}
+
+    def test_a_graph_around_a_pattern_goes_on_too(self, server: StubServer, mode: str) -> None:
+        class State(TypedDict, total=False):
+            input: str
+            output: dict[str, str]
+
+        parent = StateGraph(State)
+        parent.add_node("review", review(None))
+        parent.add_edge(START, "review")
+        graph = parent.compile(checkpointer=InMemorySaver())
+        server.on(lambda r: "at b" in r.text and r.seen == 0, Reply(status=401))
+        server.on("", "fine")
+        with pytest.raises(BranchFailedError):
+            go_on(graph, {"input": "one"}, mode)
+        assert go_on(graph, {"input": "two"}, mode) == {
+            "input": "one",
+            "output": {"a": "fine", "b": "fine"},
+        }
+        assert [server.count("at a"), server.count("at b")] == [1, 2]
+
+    def test_without_a_checkpointer_or_a_thread_it_says_so(self, mode: str) -> None:
+        with pytest.raises(SetupError, match="'sectioning' has no checkpointer"):
+            go_on(review(None), {"input": "x"}, mode)
+        nameless = RunnableConfig(configurable={})
+        with pytest.raises(SetupError, match="names no thread"):
+            if mode == "resume":
+                resume(review(InMemorySaver()), {"input": "x"}, nameless)
+            else:
+                asyncio.run(aresume(review(InMemorySaver()), {"input": "x"}, nameless))
+
+
+class TestSyncSaver:
+    def test_graphs_in_branches_use_a_checkpointer_that_is_sync_only(
+        self, server: StubServer, tmp_path: Path
+    ) -> None:
+        def make(saver: SqliteSaver) -> Graph:
+            panel = [Voter(name, f"Judge {name}.") for name in "pqr"]
+            vote = create_voting(panel, rounds="all_at_once", stop="fixed_3", model=MODEL)
+            sections = [Section("vote", run=vote), Section("own", "Look.")]
+            return create_sectioning(sections, model=MODEL, aggregate="merge", checkpointer=saver)
+
+        server.on("", "yes")
+        with SqliteSaver.from_conn_string(str(tmp_path / "db")) as saver:
+            state = make(saver).invoke({"input": "x"}, THREAD)
+        assert state["output"] == {"vote": "yes", "own": "yes"}
+        assert len(server.requests) == 4
+
+    def test_what_a_nested_graph_has_done_is_not_done_again(
+        self, server: StubServer, tmp_path: Path
+    ) -> None:
+        asked: list[str] = []
+
+        def person(_: str) -> Any:
+            asked.append("person")
+            return interrupt("?")
+
+        def make(saver: SqliteSaver) -> Graph:
+            inner = create_sectioning(
+                [Section("model", "Look."), Section("person", run=person)],
+                model=MODEL,
+                aggregate="merge",
+            )
+            outer = [Section("inner", run=inner), Section("own", "Look.")]
+            return create_sectioning(outer, model=MODEL, aggregate="merge", checkpointer=saver)
+
+        server.on("", "fine")
+        turns: list[Any] = [{"input": "x"}, {"input": "x"}, Command(resume="yes")]
+        state: Any = None
+        for given in turns:
+            with SqliteSaver.from_conn_string(str(tmp_path / "db")) as saver:
+                state = resume(make(saver), given, THREAD)
+        assert state["output"] == {"inner": {"model": "fine", "person": "yes"}, "own": "fine"}
+        assert (len(server.requests), len(asked)) == (2, 3)
