@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
+from langgraph_parallel.nodes.backoff import is_worth_a_retry, wait_before_retry
 from langgraph_parallel.nodes.branch import Status
 from langgraph_parallel.nodes.cancel import end
-from langgraph_parallel.nodes.explain import is_transient
 from langgraph_parallel.nodes.limits import Deadline
 
 
@@ -97,8 +97,8 @@ async def _call(
         with _timer(late, timeout):
             async for trial in AsyncRetrying(
                 stop=stop_after_attempt(1 + retries),
-                wait=wait_random_exponential(multiplier=0.5, max=8),
-                retry=retry_if_exception(is_transient),
+                wait=wait_before_retry,
+                retry=retry_if_exception(is_worth_a_retry),
                 reraise=True,
             ):
                 with trial:

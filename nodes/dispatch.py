@@ -74,6 +74,11 @@ class Live:
         self._began = self._began or time.monotonic()
         return Deadline.after(seconds, self._began)
 
+    def is_over(self, seconds: float | None) -> bool:
+        """Say whether the deadline of the run is over."""
+        deadline = self.deadline(seconds)
+        return deadline is not None and time.monotonic() >= deadline.ends
+
     def pause(self) -> None:
         """Stop the clock: the deadline counts anew when the run goes on."""
         self._began = None

@@ -143,6 +143,8 @@ class VotingNodes:
         ballots = counted(spec, readable(results, spec.voters))
         counts = count(ballots)
         more = round_size(spec, counts, len(ballots), len(results))
+        if (live := find_live(dispatch)) and live.is_over(self.limiter.deadline):
+            more = 0
         is_hopeless = not more or not spec.is_panel
         if is_hopeless and not any(result["status"] == "ok" for result in results):
             if find_live(dispatch) is None:  # a run that goes on after this error: ask again

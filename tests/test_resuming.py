@@ -29,10 +29,10 @@ THREAD = RunnableConfig(configurable={"thread_id": "1"})
 BOTH = pytest.mark.parametrize("mode", ["resume", "aresume"])
 
 
-def go_on(graph: Graph, value: Any, mode: str) -> Any:
+def go_on(graph: Graph, value: Any, mode: str, config: RunnableConfig = THREAD) -> Any:
     if mode == "resume":
-        return resume(graph, value, THREAD)
-    return asyncio.run(aresume(graph, value, THREAD))
+        return resume(graph, value, config)
+    return asyncio.run(aresume(graph, value, config))
 
 
 def review(saver: Checkpointer) -> Graph:
@@ -96,10 +96,7 @@ class TestResume:
             go_on(review(None), {"input": "x"}, mode)
         nameless = RunnableConfig(configurable={})
         with pytest.raises(SetupError, match="names no thread"):
-            if mode == "resume":
-                resume(review(InMemorySaver()), {"input": "x"}, nameless)
-            else:
-                asyncio.run(aresume(review(InMemorySaver()), {"input": "x"}, nameless))
+            go_on(review(InMemorySaver()), {"input": "x"}, mode, nameless)
 
 
 class TestSyncSaver:
