@@ -11,6 +11,7 @@ from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
@@ -61,7 +62,7 @@ def build_guardrail(
     limiter = Limiter(max_concurrency, deadline)
     nodes = GuardrailNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("guardrail")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
+    graph = PatternGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
     names = [guard.name for guard in spec.guards]

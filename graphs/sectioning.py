@@ -10,6 +10,7 @@ from langgraph_parallel.aggregators.combine import aggregate_named
 from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
@@ -51,7 +52,7 @@ def build_sectioning(
     limiter = Limiter(max_concurrency, deadline)
     nodes = SectioningNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("sectioning")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
+    graph = PatternGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
     add_node(graph, FAN_OUT, nodes.fan_out)

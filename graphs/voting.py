@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 from langgraph_parallel.aggregators.types import Rule, Stop
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
@@ -63,7 +64,7 @@ def build_voting(
     limiter = Limiter(max_concurrency, deadline)
     nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
     state, input_schema, output_schema = keys.schemas("voting")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
+    graph = PatternGraph(
         state, context_schema, input_schema=input_schema, output_schema=output_schema
     )
     names = [voter.name for voter in spec.voters]

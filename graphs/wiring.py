@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from langgraph_parallel.errors import SetupError
 from langgraph_parallel.nodes.branch import Branch
+from langgraph_parallel.nodes.cache import CACHE
 from langgraph_parallel.nodes.limits import NODE_POOL
 from langgraph_parallel.nodes.models import ModelLike, check_model
 from langgraph_parallel.nodes.node import Action, Node
@@ -28,6 +29,16 @@ class CompileOptions(TypedDict, total=False):
     interrupt_after: All | list[str] | None
     debug: bool
     name: str | None
+
+
+class PatternGraph(StateGraph[Any, Any, Any, Any]):
+    """A `StateGraph` whose compiled graph has what the pattern's nodes need in its config."""
+
+    def compile(self, *args: Any, **options: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """Compile the graph, with the options of `StateGraph.compile`."""
+        graph = super().compile(*args, **options)
+        cache = {} if graph.cache is None else {CACHE: graph.cache}
+        return graph.with_config(RunnableConfig(max_concurrency=NODE_POOL, configurable=cache))
 
 
 def check_models(model: ModelLike, branches: Sequence[Branch]) -> None:
@@ -84,4 +95,4 @@ def compiled(
         options: Options of `StateGraph.compile`.
     """
     named: CompileOptions = {"name": name, **options}
-    return graph.compile(**named).with_config(RunnableConfig(max_concurrency=NODE_POOL))
+    return graph.compile(**named)

@@ -12,6 +12,7 @@ from langgraph.types import Send
 from langgraph_parallel.aggregators.ballots import match_option
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
@@ -107,9 +108,18 @@ class GuardrailNodes:
                 output = await run(guard.run, task["input"], config, runtime)
                 return read_finding(plain(output), guard)
             chosen = guard.model if guard.model is not None else spec.model
-            model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
-            return read_finding(await _ask_guard(model, task, guard, config), guard)
+            reply = await remembered(
+                lambda model: _ask_guard(model, task, guard, config),
+                await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+                pattern="guardrail",
+                task=task,
+                schema=guard.schema,
+                config=config,
+                meter=meter,
+            )
+            return read_finding(reply, guard)
 
+        meter = Meter()
         try:
             result = await run_branch(
                 task,
@@ -122,6 +132,7 @@ class GuardrailNodes:
                 retries=spec.retries,
                 timeout=guard.timeout,
                 settled=live.settled if live else None,
+                meter=meter,
             )
             if live:
                 live.outcomes[task["index"]] = finding(result)

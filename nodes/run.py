@@ -173,7 +173,7 @@ def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> B
     model = ", ".join(meter.models) or task["model"]
     error = outcome.error
     began = outcome.started
-    return BranchResult(
+    result = BranchResult(
         index=task["index"],
         name=task["name"],
         status=outcome.status,
@@ -186,3 +186,6 @@ def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> B
         usage=meter.usage(),
         dispatch=dispatch["id"],
     )
+    if meter.is_cached:
+        result["cached"] = True
+    return result

@@ -16,6 +16,7 @@ from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, is_async, plain, run, user_config, wanted
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
@@ -229,10 +230,22 @@ class SectioningNodes:
         async def work(config: RunnableConfig) -> Any:
             if section.prompt is None:
                 return plain(await run(section.run, task["input"], config, runtime))
-            model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
             messages = render(section.prompt, task["input"])
-            return plain(await ask(model, messages, section.schema, config))
 
+            async def asked(model: BaseChatModel) -> Any:
+                return plain(await ask(model, messages, section.schema, config))
+
+            return await remembered(
+                asked,
+                await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+                pattern="sectioning",
+                task=task,
+                schema=section.schema,
+                config=config,
+                meter=meter,
+            )
+
+        meter = Meter()
         return await run_branch(
             task,
             work,
@@ -243,6 +256,7 @@ class SectioningNodes:
             limiter=self.limiter,
             retries=spec.retries,
             timeout=section.timeout,
+            meter=meter,
         )
 
     async def _aggregate(

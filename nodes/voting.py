@@ -14,6 +14,7 @@ from langgraph_parallel.aggregators.ballots import Reading
 from langgraph_parallel.aggregators.counting import count
 from langgraph_parallel.errors import BranchFailedError, UndecidedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Round,
@@ -24,6 +25,7 @@ from langgraph_parallel.nodes.dispatch import (
 )
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
+from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.report import make_report, results_of
@@ -103,12 +105,20 @@ class VotingNodes:
             if task["prompt"] is None:
                 reply = plain(await run(voter.run, task["input"], config, runtime))
             else:
-                model = await get_model(
-                    chosen if isinstance(chosen, BaseChatModel) else task["model"]
+                schema = spec.schema(voter)
+                reply = await remembered(
+                    lambda model: _ask(model, task, schema, config),
+                    await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+                    pattern="voting",
+                    task=task,
+                    schema=schema,
+                    sample=task["index"],
+                    config=config,
+                    meter=meter,
                 )
-                reply = await _ask(model, task, spec.schema(voter), config)
             return vars(reply if isinstance(reply, Reading) else spec.read(reply))
 
+        meter = Meter()
         live = find_live(dispatch)
         result = await run_branch(
             task,
@@ -121,6 +131,7 @@ class VotingNodes:
             retries=spec.retries,
             timeout=voter.timeout,
             settled=live.settled if live else None,
+            meter=meter,
         )
         if live:
             live.outcomes[task["index"]] = result
