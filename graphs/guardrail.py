@@ -11,10 +11,12 @@ from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
     PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard, GuardrailSpec, Mode
@@ -43,8 +45,13 @@ def build_guardrail(
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[GuardrailSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_guardrail`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_guardrail`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     check_models(model, guards)
     spec = GuardrailSpec(
         respond,
@@ -58,13 +65,11 @@ def build_guardrail(
         timeout=timeout,
         retries=retries,
     )
+    check_portable(node_metadata, model, [*guards, spec.answer])
     keys = Keys.of(input_key, output_key)
     limiter = Limiter(max_concurrency, deadline)
     nodes = GuardrailNodes(spec, keys, limiter, configure, context_schema)
-    state, input_schema, output_schema = keys.schemas("guardrail")
-    graph = PatternGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
-    )
+    graph = PatternGraph(keys.schemas("guardrail"), context_schema, node_metadata)
     names = [guard.name for guard in spec.guards]
     add_node(graph, FAN_OUT, nodes.fan_out)
     for name in names:

@@ -10,10 +10,12 @@ from langgraph_parallel.aggregators.combine import aggregate_named
 from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
     PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.keys import Keys
@@ -37,10 +39,16 @@ def build_sectioning(
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[SectioningSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_sectioning`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_sectioning`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     static = [] if callable(sections) else sections
     check_models(model, static)
+    check_portable(node_metadata, model, static, sections if callable(sections) else None)
     spec = SectioningSpec(
         sections=sections,
         aggregate=aggregate_named(aggregate) if isinstance(aggregate, str) else aggregate,
@@ -50,10 +58,9 @@ def build_sectioning(
     )
     keys = Keys.of(input_key, output_key)
     limiter = Limiter(max_concurrency, deadline)
-    nodes = SectioningNodes(spec, keys, limiter, configure, context_schema)
-    state, input_schema, output_schema = keys.schemas("sectioning")
-    graph = PatternGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
+    graph = PatternGraph(keys.schemas("sectioning"), context_schema, node_metadata)
+    nodes = SectioningNodes(
+        spec, keys, limiter, configure, context_schema, goes_back=not graph.is_bare
     )
     add_node(graph, FAN_OUT, nodes.fan_out)
     for name in nodes.branch_nodes:

@@ -10,10 +10,12 @@ from typing_extensions import Unpack
 from langgraph_parallel.aggregators.types import Rule, Stop
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
     PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.keys import Keys
@@ -43,10 +45,16 @@ def build_voting(
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[VotingSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_voting`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_voting`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     panel = [voters] if isinstance(voters, Voter) else list(voters)
     check_models(model, panel)
+    check_portable(node_metadata, model, panel)
     spec = VotingSpec(
         panel,
         options=options,
@@ -63,10 +71,7 @@ def build_voting(
     keys = Keys.of(input_key, output_key)
     limiter = Limiter(max_concurrency, deadline)
     nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
-    state, input_schema, output_schema = keys.schemas("voting")
-    graph = PatternGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
-    )
+    graph = PatternGraph(keys.schemas("voting"), context_schema, node_metadata)
     names = [voter.name for voter in spec.voters]
     add_node(graph, FAN_OUT, nodes.fan_out)
     for name in names:

@@ -60,12 +60,26 @@ class SectioningNodes:
         limiter: Limiter,
         configure: Configure[SectioningSpec] | None,
         context_schema: type[Any] | None,
+        *,
+        goes_back: bool = True,
     ) -> None:
+        """Make the nodes.
+
+        Args:
+            spec: The options.
+            keys: The state keys.
+            limiter: Bounds the calls and the time.
+            configure: See `configured`.
+            context_schema: Class of the run's context.
+            goes_back: Whether a run that goes on may run failed sections again; where Temporal
+                runs the nodes, it repeats them itself.
+        """
         self.spec = spec
         self.keys = keys
         self.limiter = limiter
         self.configure = configure
         self.context_schema = context_schema
+        self.goes_back = goes_back
         if not callable(spec.sections):
             check_sections(spec.sections, [*OWN_KEYS, keys.input, keys.output, FAN_OUT, REDUCE])
 
@@ -120,7 +134,7 @@ class SectioningNodes:
         results = results_of(state, RESULTS, dispatch)
         sections = await self._dispatched(dispatch, value, runtime)
         fatal = fatal_failures(spec, sections, results)
-        if fatal and find_live(dispatch) is None:
+        if fatal and self.goes_back and find_live(dispatch) is None:
             open_live(dispatch, run_limit(config)).branches = sections
             again = [result["index"] for result in fatal]
             return Command(goto=await self._sends(dispatch, value, sections, again, runtime))
