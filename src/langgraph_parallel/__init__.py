@@ -33,6 +33,7 @@ from langgraph_parallel.errors import (
     SetupError,
     UndecidedError,
 )
+from langgraph_parallel.graphs.embedding import as_node, as_tool, remote_branch
 from langgraph_parallel.graphs.guardrail import build_guardrail, create_guardrail
 from langgraph_parallel.graphs.resuming import aresume, resume
 from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectioning
@@ -57,6 +58,8 @@ __all__ = [
     "all_votes",
     "any_vote",
     "aresume",
+    "as_node",
+    "as_tool",
     "at_least",
     "beta",
     "borda",
@@ -76,6 +79,7 @@ __all__ = [
     "panel_statistics",
     "plurality",
     "quorum",
+    "remote_branch",
     "resume",
     "settled",
     "synthesize",
