@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench-voting build constraints clean demo-env dev-env
+.PHONY: help demo test test-fast check format bench-voting bench-kill bench-leaks build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,12 @@ format: dev-env ## Format the code and repair what the linter can
 
 bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes minutes
 	PYTHONPATH=benchmarks $(bin)/python -m voting
+
+bench-kill: dev-env ## Kill 200 runs at random moments and resume them: takes minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m kill
+
+bench-leaks: dev-env ## Look for leaks over 5,000 runs of each pattern: takes minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m leaks
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

@@ -1,5 +1,6 @@
 """Goes on with what a thread has left undone, or starts with the input if there is nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -14,14 +15,16 @@ AnyGraph = Pregel[Any, Any, Any, Any]
 def resume(graph: AnyGraph, input: Any, config: RunnableConfig, **options: Any) -> Any:  # noqa: A002
     """Finish the unfinished run of a thread, or start a new one if there is none.
 
-    So the same call is right at the first start of a job and after each crash, kill or error:
-    branches whose results are stored are not run again. LangGraph's own `invoke` with an input
-    runs all of them again; with `None` it goes on, but cannot start.
+    So the same call is right at the first start of a job, after each crash, kill or error, and
+    after its end: branches whose results are stored are not run again. LangGraph's own `invoke`
+    with an input runs all of them again; with `None` it goes on, but cannot start.
 
     Args:
         graph: A compiled graph with a checkpointer: a pattern, or any graph around patterns.
-        input: What a new run starts with. An unfinished run keeps the input that it has. A
-            `Command(resume=...)`, the answer to an interrupt, is passed on as it is.
+        input: What a new run starts with. An unfinished run keeps the input that it has. When the
+            last run has ended and the state still holds just this input, that run's output is
+            given again; to run the same input once more, call `invoke`. A `Command(resume=...)`,
+            the answer to an interrupt, is passed on as it is.
         config: Config with the `thread_id`.
         **options: Further options of `invoke`, such as `context`.
 
@@ -44,13 +47,19 @@ def resume(graph: AnyGraph, input: Any, config: RunnableConfig, **options: Any) 
         ```
     """
     _check(graph, config)
-    return graph.invoke(_rest(graph.get_state(config), input), config, **options)
+    state = graph.get_state(config)
+    if _is_done(state, input):
+        return _output(graph, state)
+    return graph.invoke(_rest(state, input), config, **options)
 
 
 async def aresume(graph: AnyGraph, input: Any, config: RunnableConfig, **options: Any) -> Any:  # noqa: A002
     """Do what `resume` does, with `ainvoke`; the arguments and errors are the same."""
     _check(graph, config)
-    return await graph.ainvoke(_rest(await graph.aget_state(config), input), config, **options)
+    state = await graph.aget_state(config)
+    if _is_done(state, input):
+        return _output(graph, state)
+    return await graph.ainvoke(_rest(state, input), config, **options)
 
 
 def _check(graph: AnyGraph, config: RunnableConfig) -> None:
@@ -64,6 +73,20 @@ def _check(graph: AnyGraph, config: RunnableConfig) -> None:
             "The config names no thread to go on with. Give "
             "{'configurable': {'thread_id': ...}}, the same for each try of a job."
         )
+
+
+def _is_done(state: StateSnapshot, value: Any) -> bool:
+    """Say whether the last run was one of this input; a conversation has grown since then."""
+    if state.next or not isinstance(value, Mapping) or not value:
+        return False
+    return all(key in state.values and state.values[key] == value[key] for key in value)
+
+
+def _output(graph: AnyGraph, state: StateSnapshot) -> Any:
+    keys = graph.output_channels
+    if isinstance(keys, str):
+        return state.values[keys]
+    return {key: state.values[key] for key in keys if key in state.values}
 
 
 def _rest(state: StateSnapshot, value: Any) -> Any:

@@ -9,7 +9,7 @@ from drive import MODEL, Graph
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Checkpointer, Command, interrupt
 from stub_server import Reply, StubServer
 from typing_extensions import TypedDict
@@ -50,6 +50,27 @@ class TestResume:
         for text in ("one", "two"):
             assert go_on(graph, {"input": text}, mode)["output"] == {"a": text, "b": text}
         assert len(server.requests) == 4
+
+    def test_a_run_that_has_ended_gives_its_output_again(
+        self, server: StubServer, mode: str
+    ) -> None:
+        server.on("", "fine")
+        graph = review(InMemorySaver())
+        first, second = (go_on(graph, {"input": "one"}, mode) for _ in range(2))
+        assert first == second
+        assert set(second) == {"output", "report"}
+        assert len(server.requests) == 2
+
+    def test_the_same_words_again_in_a_conversation_are_a_new_turn(self, mode: str) -> None:
+        parent = StateGraph(MessagesState)
+        node = create_voting(Voter("v", run=len), input_key="messages")
+        parent.add_node("vote", node)
+        parent.add_edge(START, "vote")
+        graph = parent.compile(checkpointer=InMemorySaver())
+        lengths = [
+            len(go_on(graph, {"messages": [("user", "more")]}, mode)["messages"]) for _ in range(3)
+        ]
+        assert lengths == [2, 4, 6]
 
     def test_an_unfinished_run_goes_on_with_the_input_that_it_has(
         self, server: StubServer, mode: str
