@@ -77,7 +77,7 @@ def _check(graph: AnyGraph, config: RunnableConfig) -> None:
 
 def _is_done(state: StateSnapshot, value: Any) -> bool:
     """Say whether the last run was one of this input; a conversation has grown since then."""
-    if state.next or not isinstance(value, Mapping) or not value:
+    if state.tasks or not isinstance(value, Mapping) or not value:
         return False
     return all(key in state.values and state.values[key] == value[key] for key in value)
 
@@ -90,4 +90,5 @@ def _output(graph: AnyGraph, state: StateSnapshot) -> Any:
 
 
 def _rest(state: StateSnapshot, value: Any) -> Any:
-    return None if state.next and not isinstance(value, Command) else value
+    # Not `next`: it is empty too when all tasks of a step have ended and their step has not.
+    return None if state.tasks and not isinstance(value, Command) else value

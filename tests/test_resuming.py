@@ -24,6 +24,7 @@ from langgraph_parallel import (
     create_voting,
     resume,
 )
+from langgraph_parallel.nodes import dispatch
 
 THREAD = RunnableConfig(configurable={"thread_id": "1"})
 BOTH = pytest.mark.parametrize("mode", ["resume", "aresume"])
@@ -50,6 +51,27 @@ class TestResume:
         for text in ("one", "two"):
             assert go_on(graph, {"input": text}, mode)["output"] == {"a": text, "b": text}
         assert len(server.requests) == 4
+
+    def test_a_run_that_was_cut_between_two_steps_repeats_nothing(
+        self, server: StubServer, mode: str
+    ) -> None:
+        class Cut(InMemorySaver):
+            is_cut = True
+
+            def put(self, config: Any, checkpoint: Any, metadata: Any, *rest: Any) -> Any:
+                if self.is_cut and "parallel_results" in checkpoint["channel_values"]:
+                    raise ConnectionError("the disk is gone")
+                return super().put(config, checkpoint, metadata, *rest)
+
+        saver = Cut()
+        server.on("", "fine")
+        with pytest.raises(ConnectionError):
+            go_on(review(saver), {"input": "one"}, mode)
+        dispatch._live.clear()
+        assert review(saver).get_state(THREAD).next == ()
+        saver.is_cut = False
+        assert go_on(review(saver), {"input": "one"}, mode)["output"] == {"a": "fine", "b": "fine"}
+        assert len(server.requests) == 2
 
     def test_a_run_that_has_ended_gives_its_output_again(
         self, server: StubServer, mode: str

@@ -140,7 +140,7 @@ class Trials:
             state = make(saver).get_state(thread(job))
         in_state = {r["name"] for r in state.values.get("parallel_results") or []}
         written = {task.name for task in state.tasks if task.result}
-        return (in_state | written) & set(BRANCHES), bool(state.values) and not state.next
+        return (in_state | written) & set(BRANCHES), bool(state.values) and not state.tasks
 
 
 def _fork_from_a_process_that_has_imported(module: str) -> None:
