@@ -72,10 +72,10 @@ def build_guardrail(
     graph = PatternGraph(keys.schemas("guardrail"), context_schema, node_metadata)
     names = [guard.name for guard in spec.guards]
     add_node(graph, FAN_OUT, nodes.fan_out)
-    for name in names:
-        add_node(graph, name, nodes.guard)
-        graph.add_edge(name, VERDICT)
-    add_node(graph, RESPOND, nodes.respond)
+    for guard in spec.guards:
+        add_node(graph, guard.name, nodes.guard, guard.run)
+        graph.add_edge(guard.name, VERDICT)
+    add_node(graph, RESPOND, nodes.respond, respond)
     graph.add_edge(RESPOND, VERDICT)
     add_node(graph, VERDICT, nodes.verdict)
     graph.add_edge(START, FAN_OUT)

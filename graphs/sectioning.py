@@ -63,8 +63,9 @@ def build_sectioning(
         spec, keys, limiter, configure, context_schema, goes_back=not graph.is_bare
     )
     add_node(graph, FAN_OUT, nodes.fan_out)
+    runs = {section.name: section.run for section in static}
     for name in nodes.branch_nodes:
-        add_node(graph, name, nodes.branch)
+        add_node(graph, name, nodes.branch, runs.get(name))
         graph.add_edge(name, REDUCE)
     add_node(graph, REDUCE, nodes.reduce)
     graph.add_edge(START, FAN_OUT)

@@ -72,14 +72,13 @@ def build_voting(
     limiter = Limiter(max_concurrency, deadline)
     nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
     graph = PatternGraph(keys.schemas("voting"), context_schema, node_metadata)
-    names = [voter.name for voter in spec.voters]
     add_node(graph, FAN_OUT, nodes.fan_out)
-    for name in names:
-        add_node(graph, name, nodes.branch)
-        graph.add_edge(name, TALLY)
+    for voter in spec.voters:
+        add_node(graph, voter.name, nodes.branch, voter.run)
+        graph.add_edge(voter.name, TALLY)
     add_node(graph, TALLY, nodes.tally)
     graph.add_edge(START, FAN_OUT)
-    add_router(graph, FAN_OUT, nodes.route, names)
+    add_router(graph, FAN_OUT, nodes.route, [voter.name for voter in spec.voters])
     add_router(graph, TALLY, nodes.after_tally, [FAN_OUT, END])
     return graph
 

@@ -7,6 +7,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.cache.base import BaseCache
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 from langgraph.types import All, Checkpointer
 from typing_extensions import TypedDict
@@ -57,6 +58,8 @@ class PatternGraph(StateGraph[Any, Any, Any, Any]):
         state, given, output = schemas
         super().__init__(state, context, input_schema=given, output_schema=output)
         self.metadata = dict(metadata or {})
+        self.inside: dict[str, Pregel[Any, Any, Any, Any]] = {}
+        """The compiled graphs that nodes run, by the node's name."""
 
     @property
     def is_bare(self) -> bool:
@@ -66,6 +69,8 @@ class PatternGraph(StateGraph[Any, Any, Any, Any]):
     def compile(self, *args: Any, **options: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Compile the graph, with the options of `StateGraph.compile`."""
         graph = super().compile(*args, **options)
+        for name, inside in self.inside.items():
+            graph.nodes[name].subgraphs = [inside]  # so that LangGraph draws it and shows its state
         cache = {} if graph.cache is None else {CACHE: graph.cache}
         return graph.with_config(RunnableConfig(max_concurrency=NODE_POOL, configurable=cache))
 
@@ -115,7 +120,7 @@ def check_portable(
         )
 
 
-def add_node(graph: PatternGraph, name: str, action: Action) -> None:
+def add_node(graph: PatternGraph, name: str, action: Action, run: Any = None) -> None:
     """Add an async action as a node for sync and async runs.
 
     Args:
@@ -123,7 +128,10 @@ def add_node(graph: PatternGraph, name: str, action: Action) -> None:
         name: The node's name.
         action: A bound method of (state, config, runtime); what runs branches gets the payload of
             a `Send` as its state.
+        run: What the node's branch runs, if it is a `run` of the user's.
     """
+    if isinstance(run, Pregel):
+        graph.inside[name] = run
     node: Any = action if graph.is_bare else Node(action, name)
     graph.add_node(name, node, metadata=graph.metadata)
 
