@@ -60,7 +60,7 @@ def test_a_branch_that_goes_on_comes_back_to_its_thread(
     threads: list[str] = []
     call = RemoteGraph.ainvoke
 
-    async def broken_once(self: RemoteGraph, given: Any, config: RunnableConfig) -> Any:
+    async def broken_once(self: RemoteGraph, given: Any, config: Any) -> Any:
         threads.append(config["configurable"]["thread_id"])
         if len(threads) == 1:
             raise KeyboardInterrupt  # as a kill would, it ends the run without a result

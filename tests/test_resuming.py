@@ -58,10 +58,10 @@ class TestResume:
         class Cut(InMemorySaver):
             is_cut = True
 
-            def put(self, config: Any, checkpoint: Any, metadata: Any, *rest: Any) -> Any:
+            def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
                 if self.is_cut and "parallel_results" in checkpoint["channel_values"]:
                     raise ConnectionError("the disk is gone")
-                return super().put(config, checkpoint, metadata, *rest)
+                return super().put(config, checkpoint, metadata, new_versions)
 
         saver = Cut()
         server.on("", "fine")

@@ -77,7 +77,7 @@ class Host:
     """All keys of the output state."""
 
 
-class Loop(TypedDict, total=False):
+class Loop(TypedDict):
     """The state of a parent with a loop; it has keys of the pattern's own names."""
 
     input: str
@@ -91,7 +91,7 @@ def _gather(some: list[str], more: Any) -> list[str]:
     return some + (more if isinstance(more, list) else [more])
 
 
-class Wide(TypedDict, total=False):
+class Wide(TypedDict):
     """The state of a parent that fans out itself."""
 
     given: str
@@ -121,7 +121,7 @@ def _nested(pattern: Callable[..., Graph], saver: Checkpointer, _: StubServer) -
 
 
 def _loop(pattern: Callable[..., Graph], saver: Checkpointer, _: StubServer) -> Graph:
-    def note(state: Loop) -> Loop:
+    def note(state: Loop) -> dict[str, Any]:
         return {"log": [state["output"]], "left": state["left"] - 1}
 
     graph = StateGraph(Loop)
