@@ -108,6 +108,11 @@ def new_dispatch(limit: int | None) -> Dispatch:
     return dispatch
 
 
+def no_dispatch() -> Dispatch:
+    """Give a dispatch of no branches, for the report of a run that had nothing to do."""
+    return Dispatch(id=uuid.uuid4().hex, started=time.time())
+
+
 def open_live(dispatch: Dispatch, limit: int | None) -> Live:
     """Open the live side of a dispatch, also of one that was opened in another process.
 

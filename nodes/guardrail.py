@@ -19,6 +19,7 @@ from langgraph_parallel.nodes.dispatch import (
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.findings import (
@@ -66,7 +67,11 @@ class GuardrailNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch."""
+        """Open a dispatch; where there is nothing to do, answer at once."""
+        if self.keys.is_nothing(state):
+            own = guard_report(self._spec(runtime), [])
+            report = {**make_report("guardrail", no_dispatch(), []), **own, "verdict": "passed"}
+            return {**self.keys.write_nothing(""), REPORT: report}
         self.keys.read(state)
         return {DISPATCH: new_dispatch(run_limit(config))}
 
@@ -78,6 +83,8 @@ class GuardrailNodes:
         The answer is sent last: where few branches may run at once, it must not keep the guards
         from the verdict that it waits for.
         """
+        if self.keys.is_nothing(state):
+            return []
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Dispatch = state[DISPATCH]

@@ -23,6 +23,7 @@ from langgraph_parallel.nodes.dispatch import (
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.explain import explain
@@ -93,7 +94,11 @@ class SectioningNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch."""
+        """Open a dispatch; where there is nothing to do, answer at once."""
+        if self.keys.is_nothing(state):
+            output = plain(await self._aggregate(self._spec(runtime), [], [], config, runtime))
+            report = {**make_report("sectioning", no_dispatch(), []), "failed": [], "skipped": []}
+            return {**self.keys.write_nothing(output), REPORT: report}
         sections = await self._sections(self.keys.read(state), runtime)
         dispatch = new_dispatch(run_limit(config))
         if live := find_live(dispatch):
@@ -104,6 +109,8 @@ class SectioningNodes:
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> list[Send] | str:
         """Send each section to its node; without any, go on to the reducer."""
+        if self.keys.is_nothing(state):
+            return []
         value = self.keys.read(state)
         dispatch: Dispatch = state[DISPATCH]
         sections = await self._dispatched(dispatch, value, runtime)

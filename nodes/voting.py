@@ -21,6 +21,7 @@ from langgraph_parallel.nodes.dispatch import (
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
@@ -65,7 +66,12 @@ class VotingNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch, or the next round of one."""
+        """Open a dispatch, or the next round of one; where there is nothing to do, answer."""
+        if self.keys.is_nothing(state):
+            none = Round(**no_dispatch(), round=0, first=0, count=0)
+            spec = self._spec(runtime)
+            report = voting_report(spec, none, [], spec.decide([], spec.size))
+            return {**self.keys.write_nothing(spec.default), REPORT: report}
         self.keys.read(state)
         coming: Round | None = state.get(NEXT)
         if coming is not None:
@@ -80,6 +86,8 @@ class VotingNodes:
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> list[Send]:
         """Send the round's ballots to their voters, round robin over a panel."""
+        if self.keys.is_nothing(state):
+            return []
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Round = state[DISPATCH]

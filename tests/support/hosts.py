@@ -30,7 +30,10 @@ def sectioning(**options: Any) -> Graph:
     """Make a sectioning graph whose answer is its first section's."""
     sections = [Section(name, f"You are {name}.") for name in "ab"]
     return create_sectioning(
-        sections, model=MODEL, aggregate=lambda results: results[0].output, **options
+        sections,
+        model=MODEL,
+        aggregate=lambda results: results[0].output if results else None,
+        **options,
     )
 
 
