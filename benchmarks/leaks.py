@@ -54,15 +54,15 @@ class Count(NamedTuple):
 
 
 def sectioning() -> Graph:
-    """Make a graph of three sections, one of which is a vote."""
+    """Make a graph of two sections, one of which is a vote."""
     vote = create_voting(Voter("v", "Vote."), model=MODEL, stop="fixed_2")
-    sections = [Section("a", "Look."), Section("b", "Look."), Section("vote", run=vote)]
+    sections = [Section("a", "Look."), Section("vote", run=vote)]
     return create_sectioning(sections, model=MODEL)
 
 
 def voting() -> Graph:
     """Make a graph that asks for votes until the decision is clear."""
-    return create_voting(Voter("v", "Vote."), model=MODEL)
+    return create_voting(Voter("v", "Vote."), model=MODEL, stop="ahead_by_1")
 
 
 def guardrail() -> Graph:

@@ -5,7 +5,7 @@ import os
 import leaks
 import pytest
 
-RUNS = 300
+RUNS = 240
 POOL = (os.cpu_count() or 1) + 4
 """Threads that asyncio starts for blocking calls, as they are needed, and keeps."""
 
