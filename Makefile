@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench-voting docs notebooks build constraints clean demo-env dev-env
+.PHONY: help demo test test-fast check format bench-voting bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,10 +35,16 @@ bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes 
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m voting
 
 docs: dev-env ## Build the documentation site into site/
-	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs notebooks build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
 
 notebooks: dev-env ## Run the notebooks and store what they show
 	$(bin)/jupyter-execute --inplace notebooks/*.ipynb
+
+bench-kill: dev-env ## Kill 200 runs at random moments and resume them: takes minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m kill
+
+bench-leaks: dev-env ## Look for leaks over 5,000 runs of each pattern: takes minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m leaks
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

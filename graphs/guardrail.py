@@ -11,9 +11,12 @@ from langgraph_parallel.aggregators.types import Rule
 from langgraph_parallel.aggregators.verdict import OnFailure
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard, GuardrailSpec, Mode
@@ -37,12 +40,18 @@ def build_guardrail(
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[GuardrailSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_guardrail`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_guardrail`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     check_models(model, guards)
     spec = GuardrailSpec(
         respond,
@@ -56,18 +65,17 @@ def build_guardrail(
         timeout=timeout,
         retries=retries,
     )
+    check_portable(node_metadata, model, [*guards, spec.answer])
     keys = Keys.of(input_key, output_key)
-    nodes = GuardrailNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
-    state, input_schema, output_schema = keys.schemas("guardrail")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
-    )
+    limiter = Limiter(max_concurrency, deadline)
+    nodes = GuardrailNodes(spec, keys, limiter, configure, context_schema)
+    graph = PatternGraph(keys.schemas("guardrail"), context_schema, node_metadata)
     names = [guard.name for guard in spec.guards]
     add_node(graph, FAN_OUT, nodes.fan_out)
-    for name in names:
-        add_node(graph, name, nodes.guard)
-        graph.add_edge(name, VERDICT)
-    add_node(graph, RESPOND, nodes.respond)
+    for guard in spec.guards:
+        add_node(graph, guard.name, nodes.guard, guard.run)
+        graph.add_edge(guard.name, VERDICT)
+    add_node(graph, RESPOND, nodes.respond, respond)
     graph.add_edge(RESPOND, VERDICT)
     add_node(graph, VERDICT, nodes.verdict)
     graph.add_edge(START, FAN_OUT)
@@ -90,6 +98,7 @@ def create_guardrail(
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -116,7 +125,9 @@ def create_guardrail(
         mode: `"parallel"`, or `"blocking"`: the guards first and nothing else.
         timeout: Seconds that the answer may take; `None` for no limit.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -155,6 +166,7 @@ def create_guardrail(
         timeout=timeout,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

@@ -10,9 +10,12 @@ from langgraph_parallel.aggregators.combine import aggregate_named
 from langgraph_parallel.aggregators.types import Aggregate
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.keys import Keys
@@ -31,14 +34,21 @@ def build_sectioning(
     min_success: int | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[SectioningSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_sectioning`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_sectioning`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     static = [] if callable(sections) else sections
     check_models(model, static)
+    check_portable(node_metadata, model, static, sections if callable(sections) else None)
     spec = SectioningSpec(
         sections=sections,
         aggregate=aggregate_named(aggregate) if isinstance(aggregate, str) else aggregate,
@@ -47,14 +57,15 @@ def build_sectioning(
         retries=retries,
     )
     keys = Keys.of(input_key, output_key)
-    nodes = SectioningNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
-    state, input_schema, output_schema = keys.schemas("sectioning")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
+    limiter = Limiter(max_concurrency, deadline)
+    graph = PatternGraph(keys.schemas("sectioning"), context_schema, node_metadata)
+    nodes = SectioningNodes(
+        spec, keys, limiter, configure, context_schema, goes_back=not graph.is_bare
     )
     add_node(graph, FAN_OUT, nodes.fan_out)
+    runs = {section.name: section.run for section in static}
     for name in nodes.branch_nodes:
-        add_node(graph, name, nodes.branch)
+        add_node(graph, name, nodes.branch, runs.get(name))
         graph.add_edge(name, REDUCE)
     add_node(graph, REDUCE, nodes.reduce)
     graph.add_edge(START, FAN_OUT)
@@ -71,6 +82,7 @@ def create_sectioning(
     min_success: int | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -91,8 +103,10 @@ def create_sectioning(
             model call), or a sync or async function from the list of `SectionResult`s.
         min_success: Sections that must succeed; by default each that is `required`.
         retries: Further tries of a section after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once. `max_concurrency` in LangGraph's
-            own config bounds a single run further.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+            `max_concurrency` in LangGraph's own config bounds a single run further.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -129,6 +143,7 @@ def create_sectioning(
         min_success=min_success,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

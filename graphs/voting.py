@@ -10,9 +10,12 @@ from typing_extensions import Unpack
 from langgraph_parallel.aggregators.types import AskingRule, Merge, Rule, Stop
 from langgraph_parallel.graphs.wiring import (
     CompileOptions,
+    NodeMetadata,
+    PatternGraph,
     add_node,
     add_router,
     check_models,
+    check_portable,
     compiled,
 )
 from langgraph_parallel.nodes.advice import warn
@@ -43,13 +46,20 @@ def build_voting(
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
     configure: Configure[VotingSpec] | None = None,
+    node_metadata: NodeMetadata = None,
 ) -> StateGraph[Any, Any, Any, Any]:
-    """Build the uncompiled graph of `create_voting`, which says what the arguments are."""
+    """Build the uncompiled graph of `create_voting`, which says what the other arguments are.
+
+    `node_metadata` is the metadata of every node. With the key `"execute_in"` the nodes are made as
+    Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
+    """
     panel = [voters] if isinstance(voters, Voter) else list(voters)
+    check_portable(node_metadata, model, panel)
     spec = VotingSpec(
         panel,
         options=options,
@@ -67,17 +77,15 @@ def build_voting(
         retries=retries,
     )
     keys = Keys.of(input_key, output_key)
-    nodes = VotingNodes(spec, keys, Limiter(max_concurrency), configure, context_schema)
+    limiter = Limiter(max_concurrency, deadline)
+    nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
     check_models(model, all_voters(spec))
     warn(spec)
-    state, input_schema, output_schema = keys.schemas("voting")
-    graph: StateGraph[Any, Any, Any, Any] = StateGraph(
-        state, context_schema, input_schema=input_schema, output_schema=output_schema
-    )
+    graph = PatternGraph(keys.schemas("voting"), context_schema, node_metadata)
     add_node(graph, FAN_OUT, nodes.fan_out)
-    for name in nodes.names:
-        add_node(graph, name, nodes.branch)
-        graph.add_edge(name, TALLY)
+    for voter in all_voters(spec):
+        add_node(graph, voter.name, nodes.branch, voter.run)
+        graph.add_edge(voter.name, TALLY)
     add_node(graph, TALLY, nodes.tally)
     graph.add_edge(START, FAN_OUT)
     add_router(graph, FAN_OUT, nodes.route, nodes.names)
@@ -102,6 +110,7 @@ def create_voting(
     default: Any = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
+    deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
     context_schema: type[Any] | None = None,
@@ -149,7 +158,9 @@ def create_voting(
             reasons, and decides; `"more"`: more ballots, one by one, up to `max_calls`.
         default: A label to fall back to when there is no decision, such as the cautious one.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls of this graph in flight at once.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
+            report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         context_schema: Class of the run's context, as in `StateGraph`.
@@ -200,6 +211,7 @@ def create_voting(
         default=default,
         retries=retries,
         max_concurrency=max_concurrency,
+        deadline=deadline,
         input_key=input_key,
         output_key=output_key,
         context_schema=context_schema,

@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
+from langgraph_parallel.nodes.backoff import is_worth_a_retry, wait_before_retry
 from langgraph_parallel.nodes.branch import Status
 from langgraph_parallel.nodes.cancel import end
-from langgraph_parallel.nodes.explain import is_transient
+from langgraph_parallel.nodes.limits import Deadline
 
 
 @dataclass
@@ -33,8 +34,9 @@ async def attempt(
     *,
     place: AbstractAsyncContextManager[None],
     retries: int,
-    timeout: float | None,
-    settled: asyncio.Event | None,
+    timeout: float | None = None,
+    deadline: Deadline | None = None,
+    settled: asyncio.Event | None = None,
 ) -> Outcome:
     """Run some work; whatever comes of it is a value.
 
@@ -46,24 +48,26 @@ async def attempt(
         place: Held while the work runs.
         retries: Further tries after an error with which a retry can help.
         timeout: Seconds that the work may take from when it has its place, tries included.
+        deadline: When the whole graph's time is over; waiting for places counts.
         settled: Ends the work early as `"cancelled"`.
     """
     outcome = Outcome()
-    deadline = asyncio.get_running_loop().create_future()
+    late: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     call = asyncio.ensure_future(
-        _call(work, outcome, deadline, place=place, retries=retries, timeout=timeout)
+        _call(work, outcome, late, place=place, retries=retries, timeout=timeout)
     )
-    waits: set[asyncio.Future[Any]] = {call, deadline}
+    waits: set[asyncio.Future[Any]] = {call, late}
     if settled is not None:
         waits.add(asyncio.ensure_future(settled.wait()))
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        with _timer(late, deadline):
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        timed_out = deadline.done() and not call.done()
+        is_late = late.done() and not call.done()
         await end(waits)
         outcome.ended = time.time()
-    if timed_out:
-        outcome.status, outcome.error = "timeout", f"No result within {timeout:g} seconds."
+    if is_late:
+        outcome.status, outcome.error = "timeout", late.result()
     elif call.cancelled():
         is_settled = settled is not None and settled.is_set()
         outcome.status = "cancelled" if is_settled else "error"
@@ -82,7 +86,7 @@ async def attempt(
 async def _call(
     work: Callable[[], Awaitable[Any]],
     outcome: Outcome,
-    deadline: asyncio.Future[None],
+    late: asyncio.Future[str],
     *,
     place: AbstractAsyncContextManager[None],
     retries: int,
@@ -90,16 +94,11 @@ async def _call(
 ) -> Any:
     async with place:
         outcome.started = time.time()
-        timer = (
-            None
-            if timeout is None
-            else asyncio.get_running_loop().call_later(timeout, _expire, deadline)
-        )
-        try:
+        with _timer(late, timeout):
             async for trial in AsyncRetrying(
                 stop=stop_after_attempt(1 + retries),
-                wait=wait_random_exponential(multiplier=0.5, max=8),
-                retry=retry_if_exception(is_transient),
+                wait=wait_before_retry,
+                retry=retry_if_exception(is_worth_a_retry),
                 reraise=True,
             ):
                 with trial:
@@ -108,12 +107,24 @@ async def _call(
                         return await work()
                     except SystemExit as error:  # would end the event loop
                         raise RuntimeError(f"It called sys.exit({error.code!r}).") from error
-        finally:
-            if timer is not None:
-                timer.cancel()
     return None  # pragma: no cover  # AsyncRetrying returns or raises
 
 
-def _expire(deadline: asyncio.Future[None]) -> None:
-    if not deadline.done():
-        deadline.set_result(None)
+@contextmanager
+def _timer(late: asyncio.Future[str], limit: Deadline | float | None) -> Iterator[None]:
+    """Set the reason when the time is over that some code may take."""
+    if limit is None:
+        yield
+        return
+    if isinstance(limit, Deadline):
+        seconds = limit.ends - time.monotonic()
+        reason = f"The graph's deadline of {limit.seconds:g} seconds was over."
+    else:
+        seconds, reason = limit, f"No result within {limit:g} seconds."
+    timer = asyncio.get_running_loop().call_later(
+        seconds, lambda: None if late.done() else late.set_result(reason)
+    )
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -44,6 +44,8 @@ class BranchResult(TypedDict):
     seconds: float
     """Seconds of work, retries included, waiting for a free place not included."""
     usage: Usage
+    cached: NotRequired[bool]
+    """True when the reply came from a cache; else left out."""
     dispatch: str
     """Id of the dispatch; in the state only, not in the report."""
     message_id: NotRequired[str]

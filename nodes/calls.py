@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -19,6 +20,8 @@ from langgraph_parallel.nodes.limits import NODE_POOL
 from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import input_text
 from langgraph_parallel.nodes.threads import in_thread
+
+_keys_of: WeakKeyDictionary[Pregel[Any, Any, Any, Any], list[str]] = WeakKeyDictionary()
 
 CUT_OFF = {"length", "max_tokens"}
 """How providers say that a reply reached its length limit."""
@@ -181,7 +184,7 @@ def to_graph(graph: Pregel[Any, Any, Any, Any], value: Any) -> Any:
     A dict that has one of the graph's input keys stays as it is. Else the value goes under
     `messages`, as a conversation, if the graph has that key; under `input`; or under the only key.
     """
-    keys = list(graph.get_input_jsonschema().get("properties", {}))
+    keys = _input_keys(graph)
     if isinstance(value, Mapping) and any(key in keys for key in value):
         return value
     if "messages" in keys:
@@ -190,6 +193,13 @@ def to_graph(graph: Pregel[Any, Any, Any, Any], value: Any) -> Any:
     if "input" in keys or len(keys) == 1:
         return {"input" if "input" in keys else keys[0]: value}
     return value
+
+
+def _input_keys(graph: Pregel[Any, Any, Any, Any]) -> list[str]:
+    keys = _keys_of.get(graph)
+    if keys is None:  # each look makes a class
+        keys = _keys_of[graph] = list(graph.get_input_jsonschema().get("properties", {}))
+    return keys
 
 
 def from_graph(graph: Pregel[Any, Any, Any, Any], state: Any) -> Any:

@@ -12,7 +12,7 @@ from openai import BadRequestError
 from pydantic import BaseModel
 
 from langgraph_parallel.nodes.branch import BranchResult
-from langgraph_parallel.nodes.calls import CUT_OFF, json_schema
+from langgraph_parallel.nodes.calls import CUT_OFF, json_schema, plain
 from langgraph_parallel.nodes.meter import no_usage
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.run import Task
@@ -50,7 +50,7 @@ async def ask_choices(
         config: Callbacks and tags of the branch.
 
     Returns:
-        For each choice the text, an instance of the schema, or a `ValueError` that says why it
+        For each choice the text, the data of the schema, or a `ValueError` that says why it
         cannot be read.
 
     Raises:
@@ -110,6 +110,6 @@ def _choice(generation: ChatGeneration, schema: type[BaseModel] | None) -> Any:
     if schema is None:
         return text
     try:
-        return schema.model_validate_json(text)
+        return plain(schema.model_validate_json(text))
     except ValueError as error:
         return error

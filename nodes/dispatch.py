@@ -14,6 +14,9 @@ from typing import Any
 
 from typing_extensions import NotRequired, TypedDict
 
+from langgraph_parallel.nodes.limits import Deadline
+from langgraph_parallel.nodes.places import Bound
+
 _UNUSED_SECONDS = 60.0
 _live: dict[str, "Live"] = {}
 
@@ -67,13 +70,28 @@ class Live:
         """Set when every guard has its place, or none is needed any more."""
         self.begun: set[int] = set()
         """Guards that have had their place, by index."""
-        self.run_limit = None if limit is None else asyncio.Semaphore(limit)
+        self.run_limit = None if limit is None else Bound(limit)
+        self._began: float | None = time.monotonic()
         self._working = 0
         self._used = time.monotonic()
 
     def is_unused(self) -> bool:
         """Say whether nobody has worked on it for a while: its run was given up."""
         return not self._working and time.monotonic() - self._used > _UNUSED_SECONDS
+
+    def deadline(self, seconds: float | None) -> Deadline | None:
+        """Give the deadline of the run, where the graph has one."""
+        self._began = self._began or time.monotonic()
+        return Deadline.after(seconds, self._began)
+
+    def is_over(self, seconds: float | None) -> bool:
+        """Say whether the deadline of the run is over."""
+        deadline = self.deadline(seconds)
+        return deadline is not None and time.monotonic() >= deadline.ends
+
+    def pause(self) -> None:
+        """Stop the clock: the deadline counts anew when the run goes on."""
+        self._began = None
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -98,6 +116,11 @@ def new_dispatch(limit: int | None) -> Dispatch:
     dispatch = Dispatch(id=uuid.uuid4().hex, started=time.time())
     open_live(dispatch, limit)
     return dispatch
+
+
+def no_dispatch() -> Dispatch:
+    """Give a dispatch of no branches, for the report of a run that had nothing to do."""
+    return Dispatch(id=uuid.uuid4().hex, started=time.time())
 
 
 def open_live(dispatch: Dispatch, limit: int | None) -> Live:

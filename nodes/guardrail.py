@@ -12,12 +12,14 @@ from langgraph.types import Send
 from langgraph_parallel.aggregators.ballots import match_option
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.branch import BranchResult, check_names
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.findings import (
@@ -29,6 +31,7 @@ from langgraph_parallel.nodes.findings import (
 )
 from langgraph_parallel.nodes.guard import RESPOND, Guard, GuardrailSpec, GuardReply
 from langgraph_parallel.nodes.hold import Answer, Released
+from langgraph_parallel.nodes.idle import freeing_place
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter
@@ -64,7 +67,11 @@ class GuardrailNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch."""
+        """Open a dispatch; where there is nothing to do, answer at once."""
+        if self.keys.is_nothing(state):
+            own = guard_report(self._spec(runtime), [])
+            report = {**make_report("guardrail", no_dispatch(), []), **own, "verdict": "passed"}
+            return {**self.keys.write_nothing(""), REPORT: report}
         self.keys.read(state)
         return {DISPATCH: new_dispatch(run_limit(config))}
 
@@ -76,6 +83,8 @@ class GuardrailNodes:
         The answer is sent last: where few branches may run at once, it must not keep the guards
         from the verdict that it waits for.
         """
+        if self.keys.is_nothing(state):
+            return []
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Dispatch = state[DISPATCH]
@@ -106,9 +115,18 @@ class GuardrailNodes:
                 output = await run(guard.run, task["input"], config, runtime)
                 return read_finding(plain(output), guard)
             chosen = guard.model if guard.model is not None else spec.model
-            model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
-            return read_finding(await _ask_guard(model, task, guard, config), guard)
+            reply = await remembered(
+                lambda model: _ask_guard(model, task, guard, config),
+                await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+                pattern="guardrail",
+                task=task,
+                schema=guard.schema,
+                config=config,
+                meter=meter,
+            )
+            return read_finding(reply, guard)
 
+        meter = Meter()
         try:
             result = await run_branch(
                 task,
@@ -121,6 +139,7 @@ class GuardrailNodes:
                 retries=spec.retries,
                 timeout=guard.timeout,
                 settled=live.settled if live else None,
+                meter=meter,
             )
             if live:
                 live.outcomes[task["index"]] = finding(result)
@@ -153,7 +172,7 @@ class GuardrailNodes:
         async def work(_: RunnableConfig) -> Any:
             answer = Answer()
             source = self._source(spec, task, source_config(config, meter), runtime)
-            async with answer.written_by(source):
+            async with answer.written_by(freeing_place(source, released)):
                 message = await Released(answer, released).ainvoke(
                     render("", task["input"])[1:], config
                 )

@@ -79,7 +79,7 @@ class Keys:
         """Take the input out of the state; a conversation as role-and-content dicts.
 
         Raises:
-            SetupError: The key is missing, or the conversation is empty.
+            SetupError: The key is missing.
         """
         if self.input not in state or state[self.input] is None:
             raise SetupError(
@@ -89,13 +89,15 @@ class Keys:
         value = state[self.input]
         if self.input != "messages":
             return value
-        if not value:
-            raise SetupError("The conversation is empty. Give at least one message.")
         return convert_to_openai_messages(value)
 
-    def empty(self) -> dict[str, Any]:
-        """Give the state update without an answer: `None`, or no message."""
-        return {self.output: [] if self.output == "messages" else None}
+    def is_nothing(self, state: Mapping[str, Any]) -> bool:
+        """Say whether there is nothing to do: a conversation that has not begun."""
+        return self.input == "messages" and state.get("messages") == []
+
+    def write_nothing(self, output: Any) -> dict[str, Any]:
+        """Give the state update where there was nothing to do: no message, or an empty answer."""
+        return {self.output: [] if self.output == "messages" else output}
 
     def write(self, output: Any, message_id: str | None = None) -> dict[str, Any]:
         """Give the state update with the answer.

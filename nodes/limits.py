@@ -1,16 +1,16 @@
-"""How many calls of a graph are in flight at once."""
+"""What bounds a graph: its calls in flight, and the seconds of a run."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from typing import NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_parallel.errors import SetupError
+from langgraph_parallel.nodes.places import Bound, Place
 
 DEFAULT_MAX_CONCURRENCY = 16
-"""Calls in flight of one graph, over all of its runs in one event loop."""
+"""Calls in flight of one graph and of all that is nested in it, over all of its runs."""
 
 NODE_POOL = 512
 """What the builders set as LangGraph's own `max_concurrency`, if the user sets none.
@@ -20,49 +20,49 @@ sync run work at a time. The real bound is the `Limiter`.
 """
 
 
-class Limiter:
-    """Bounds calls in flight, per event loop, first come first served."""
+class Deadline(NamedTuple):
+    """When a run ends."""
 
-    def __init__(self, max_concurrency: int) -> None:
+    seconds: float
+    """Seconds that the whole graph may take."""
+    ends: float
+    """Time on the monotonic clock."""
+
+    @classmethod
+    def after(cls, seconds: float | None, began: float | None = None) -> "Deadline | None":
+        """Give the deadline that many seconds after a time, or from now; `None` of `None`."""
+        if seconds is None:
+            return None
+        return cls(seconds, (time.monotonic() if began is None else began) + seconds)
+
+
+class Limiter:
+    """Bounds the calls in flight of a graph, and the seconds of its runs."""
+
+    def __init__(self, max_concurrency: int, deadline: float | None = None) -> None:
         if type(max_concurrency) is not int or max_concurrency < 1:
             raise SetupError(
                 f"max_concurrency={max_concurrency!r} lets no call through. Give a whole number "
                 "from 1 up."
             )
-        self.max_concurrency = max_concurrency
-        self._lock = threading.Lock()
-        self._semaphores: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        if deadline is not None and not deadline > 0:
+            raise SetupError(
+                f"deadline={deadline!r} leaves no time. Give seconds above 0, or None for no limit."
+            )
+        self.deadline = deadline
+        self._bound = Bound(max_concurrency)
 
-    @asynccontextmanager
-    async def place(
-        self, run_limit: asyncio.Semaphore | None = None, after: asyncio.Event | None = None
-    ) -> AsyncIterator[None]:
-        """Wait for a free place, and hold it.
+    def place(self, run_limit: Bound | None = None, after: asyncio.Event | None = None) -> Place:
+        """Give what waits for a free place, and holds it.
 
         Args:
             run_limit: A further bound, of this run alone.
             after: An event to wait for first.
         """
-        if after is not None:
-            await after.wait()
-        async with run_limit or _unbounded(), self._semaphore():
-            yield
-
-    def _semaphore(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if loop not in self._semaphores:
-                self._semaphores = {k: s for k, s in self._semaphores.items() if not k.is_closed()}
-                self._semaphores[loop] = asyncio.Semaphore(self.max_concurrency)
-            return self._semaphores[loop]
+        return Place([self._bound, *([run_limit] if run_limit else [])], after)
 
 
 def run_limit(config: RunnableConfig) -> int | None:
     """Give the bound that the user set for this run in LangGraph's config, if any."""
     limit = config.get("max_concurrency")
     return None if limit == NODE_POOL else limit
-
-
-@asynccontextmanager
-async def _unbounded() -> AsyncIterator[None]:
-    yield

@@ -35,6 +35,8 @@ class Meter(BaseCallbackHandler):
 
     def __init__(self) -> None:
         self.models: list[str] = []
+        self.is_cached = False
+        """Whether the reply came from a cache."""
         self._ended: Usage = no_usage()
         self._open: dict[UUID, _Call] = {}
 

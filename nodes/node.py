@@ -8,9 +8,10 @@ from langchain_core.runnables.config import ensure_config, var_child_runnable_co
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime, get_runtime
 
-from langgraph_parallel.nodes.dispatch import close_dispatch
+from langgraph_parallel.nodes.dispatch import Dispatch, close_dispatch, find_live
 from langgraph_parallel.nodes.keys import DISPATCH
 from langgraph_parallel.nodes.loop import run_sync
+from langgraph_parallel.nodes.saver import with_async_saver
 
 Action = Callable[[Any, RunnableConfig, Runtime[Any]], Awaitable[Any]]
 """An async bound method of (state, config, runtime)."""
@@ -29,7 +30,7 @@ class Node(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Run the action on the background loop and wait for it."""
-        return run_sync(self.ainvoke(input, config, **kwargs))
+        return run_sync(self.ainvoke(input, with_async_saver(ensure_config(config)), **kwargs))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Run the action on the running loop."""
@@ -38,10 +39,18 @@ class Node(Runnable[Any, Any]):
         try:
             return await self.action(input, config, get_runtime())
         except GraphBubbleUp:  # the run pauses, and goes on with what it has
+            if (dispatch := _dispatch(input)) and (live := find_live(dispatch)):
+                live.pause()
             raise
         except BaseException:
-            if dispatch := input.get(DISPATCH) or input.get("dispatch"):
+            if dispatch := _dispatch(input):
                 close_dispatch(dispatch)
             raise
         finally:
             var_child_runnable_config.reset(token)
+
+
+def _dispatch(state: Any) -> Dispatch | None:
+    """Find the dispatch in a node's state or in the payload of a `Send`."""
+    dispatch: Dispatch | None = state.get(DISPATCH) or state.get("dispatch")
+    return dispatch

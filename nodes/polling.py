@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
+from pydantic import BaseModel
 
 from langgraph_parallel.aggregators.ballots import Reading
 from langgraph_parallel.nodes.ballot import ballot_schema, read_reply
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.choices import ask_choices
+from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.run import Task
@@ -23,8 +27,10 @@ async def poll(
     spec: VotingSpec,
     voter: Voter,
     tasks: Sequence[Task],
+    *,
     config: RunnableConfig,
     runtime: Runtime[Any],
+    meter: Meter,
 ) -> list[dict[str, Any]]:
     """Ask a voter, and read a ballot for each task.
 
@@ -34,11 +40,12 @@ async def poll(
         tasks: One task, or several that share a request.
         config: Callbacks and tags of the branch.
         runtime: LangGraph's runtime.
+        meter: Is told of replies that were kept in a cache.
 
     Returns:
         The readings, as plain data.
     """
-    replies = await _replies(spec, voter, tasks, config, runtime)
+    replies = await _replies(spec, voter, tasks, config=config, runtime=runtime, meter=meter)
     readings = [_read(spec, voter, reply) for reply in replies]
     if voter in spec.electors:
         value = tasks[0]["input"]
@@ -50,28 +57,50 @@ async def _replies(
     spec: VotingSpec,
     voter: Voter,
     tasks: Sequence[Task],
+    *,
     config: RunnableConfig,
     runtime: Runtime[Any],
+    meter: Meter,
 ) -> list[Any]:
     """Give the replies as plain data, or a `ValueError` for one that does not fit the schema."""
     task = tasks[0]
     if task["prompt"] is None:
         return [plain(await run(voter.run, task["input"], config, runtime))]
     chosen = voter.model if voter.model is not None else spec.model
-    model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
-    messages = render(task["prompt"], task["input"])
-    is_ranked = spec.is_ranked(voter)
-    schema = voter.schema or ballot_schema(spec.choices, is_ranked=is_ranked)
-    if len(tasks) > 1:
-        replies = await ask_choices(model, messages, schema, len(tasks), config)
-        return [r if isinstance(r, ValueError) else plain(r) for r in replies]
+    schema = voter.schema or ballot_schema(spec.choices, is_ranked=spec.is_ranked(voter))
+
+    async def asked(model: BaseChatModel) -> list[Any]:
+        messages = render(task["prompt"] or "", task["input"])
+        if len(tasks) > 1:
+            return await ask_choices(model, messages, schema, len(tasks), config)
+        return [await _reply(model, messages, schema, config)]
+
+    replies: list[Any] = await remembered(
+        asked,
+        await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+        pattern="voting",
+        task=task,
+        schema=schema,
+        sample=[task["index"] for task in tasks],
+        config=config,
+        meter=meter,
+    )
+    return replies
+
+
+async def _reply(
+    model: BaseChatModel,
+    messages: list[BaseMessage],
+    schema: type[BaseModel] | None,
+    config: RunnableConfig,
+) -> Any:
     try:
         try:
-            return [plain(await ask(model, messages, schema, config, whole=True))]
+            return plain(await ask(model, messages, schema, config, whole=True))
         except NotImplementedError:  # no structured output: the ballot is read from text
-            return [plain(await ask(model, messages, None, config, whole=True))]
+            return plain(await ask(model, messages, None, config, whole=True))
     except ValueError as error:
-        return [error]
+        return error
 
 
 def _read(spec: VotingSpec, voter: Voter, reply: Any) -> Reading:

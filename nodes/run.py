@@ -16,9 +16,10 @@ from langgraph_parallel.nodes.attempt import Outcome, attempt
 from langgraph_parallel.nodes.branch import Branch, BranchResult
 from langgraph_parallel.nodes.dispatch import Dispatch, Live
 from langgraph_parallel.nodes.explain import explain
-from langgraph_parallel.nodes.limits import Limiter
+from langgraph_parallel.nodes.limits import Deadline, Limiter
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import ModelLike, found_model, model_id
+from langgraph_parallel.nodes.places import current_place
 
 
 class Task(TypedDict):
@@ -111,11 +112,17 @@ async def run_branch(
         runtime.stream_writer(_event("branch_started", task, dispatch))
         return await work(calls)
 
-    place = limiter.place(live.run_limit if live else None, after)
     with live.working() if live else nullcontext():
         outcome = await attempt(
-            tell_and_work, place=place, retries=retries, timeout=timeout, settled=settled
+            tell_and_work,
+            place=limiter.place(live.run_limit if live else None, after),
+            retries=retries,
+            timeout=timeout,
+            deadline=live.deadline(limiter.deadline) if live else Deadline.after(limiter.deadline),
+            settled=settled,
         )
+    if around := current_place():
+        await around.regain()
     result = _result(task, dispatch, outcome, meter)
     runtime.stream_writer(
         {
@@ -166,7 +173,7 @@ def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> B
     model = ", ".join(meter.models) or task["model"]
     error = outcome.error
     began = outcome.started
-    return BranchResult(
+    result = BranchResult(
         index=task["index"],
         name=task["name"],
         status=outcome.status,
@@ -179,3 +186,6 @@ def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> B
         usage=meter.usage(),
         dispatch=dispatch["id"],
     )
+    if meter.is_cached:
+        result["cached"] = True
+    return result

@@ -15,12 +15,14 @@ from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.nodes.attempt import attempt
 from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, consult, is_async, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.explain import explain
@@ -45,7 +47,7 @@ from langgraph_parallel.nodes.threads import in_thread
 
 FAN_OUT, REDUCE, SECTION = "fan_out", "reduce", "section"
 SENDS = 64
-"""Most `Send`s of one dispatch; more branches than that share them in chunks."""
+"""Most `Send`s of one dispatch of prompts; more than that share them in chunks."""
 
 
 class SectioningNodes:
@@ -58,12 +60,26 @@ class SectioningNodes:
         limiter: Limiter,
         configure: Configure[SectioningSpec] | None,
         context_schema: type[Any] | None,
+        *,
+        goes_back: bool = True,
     ) -> None:
+        """Make the nodes.
+
+        Args:
+            spec: The options.
+            keys: The state keys.
+            limiter: Bounds the calls and the time.
+            configure: See `configured`.
+            context_schema: Class of the run's context.
+            goes_back: Whether a run that goes on may run failed sections again; where Temporal
+                runs the nodes, it repeats them itself.
+        """
         self.spec = spec
         self.keys = keys
         self.limiter = limiter
         self.configure = configure
         self.context_schema = context_schema
+        self.goes_back = goes_back
         if not callable(spec.sections):
             check_sections(spec.sections, [*OWN_KEYS, keys.input, keys.output, FAN_OUT, REDUCE])
 
@@ -77,7 +93,14 @@ class SectioningNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch."""
+        """Open a dispatch; where there is nothing to do, answer at once."""
+        if self.keys.is_nothing(state):
+            spec = self._spec(runtime)
+            named = {"runtime": runtime, "input": []}
+            made = await consult(spec.aggregate, [], model=spec.model, config=config, **named)
+            output = plain(made)
+            report = {**make_report("sectioning", no_dispatch(), []), "failed": [], "skipped": []}
+            return {**self.keys.write_nothing(output), REPORT: report}
         sections = await self._sections(self.keys.read(state), runtime)
         dispatch = new_dispatch(run_limit(config))
         if live := find_live(dispatch):
@@ -88,6 +111,8 @@ class SectioningNodes:
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> list[Send] | str:
         """Send each section to its node; without any, go on to the reducer."""
+        if self.keys.is_nothing(state):
+            return []
         value = self.keys.read(state)
         dispatch: Dispatch = state[DISPATCH]
         sections = await self._dispatched(dispatch, value, runtime)
@@ -118,10 +143,11 @@ class SectioningNodes:
         results = results_of(state, RESULTS, dispatch)
         sections = await self._dispatched(dispatch, value, runtime)
         fatal = fatal_failures(spec, sections, results)
-        if fatal and find_live(dispatch) is None:
+        if fatal and self.goes_back and find_live(dispatch) is None:
             open_live(dispatch, run_limit(config)).branches = sections
             again = [result["index"] for result in fatal]
             return Command(goto=await self._sends(dispatch, value, sections, again, runtime))
+        live = find_live(dispatch)
         close_dispatch(dispatch)
         if fatal is not None:
             raise BranchFailedError(
@@ -148,20 +174,20 @@ class SectioningNodes:
             ),
             place=self.limiter.place(),
             retries=spec.retries,
-            timeout=None,
-            settled=None,
+            deadline=live.deadline(self.limiter.deadline) if live else None,
         )
         report = {
             **make_report("sectioning", dispatch, results, meter.usage()),
             "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
             "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
         }
-        if isinstance(outcome.error, BaseException):
+        if (error := outcome.error) is not None:
+            cause = error if isinstance(error, BaseException) else None
             raise BranchFailedError(
-                f"The aggregate failed: {explain(outcome.error)} The sections' results are in the "
-                "report of this error.",
+                f"The aggregate failed: {explain(cause) if cause else error} The sections' "
+                "results are in the report of this error.",
                 report,
-            ) from _shown_cause(outcome.error)
+            ) from cause and _shown_cause(cause)
         message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
         return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
 
@@ -180,7 +206,9 @@ class SectioningNodes:
             tasks.append(make_task(i, sections[i], default, value if own is None else own))
         if not callable(self.spec.sections):
             return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
-        size = -(-len(tasks) // SENDS)
+        # Graphs that are called in one node share a place in the checkpoints, in order of call.
+        may_share = all(sections[task["index"]].run is None for task in tasks)
+        size = -(-len(tasks) // SENDS) if may_share else 1
         sends = []
         for at in range(0, len(tasks), size):
             parcel = Parcel(dispatch=dispatch, tasks=tasks[at : at + size])
@@ -230,10 +258,22 @@ class SectioningNodes:
         async def work(config: RunnableConfig) -> Any:
             if section.prompt is None:
                 return plain(await run(section.run, task["input"], config, runtime))
-            model = await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"])
             messages = render(section.prompt, task["input"])
-            return plain(await ask(model, messages, section.schema, config))
 
+            async def asked(model: BaseChatModel) -> Any:
+                return plain(await ask(model, messages, section.schema, config))
+
+            return await remembered(
+                asked,
+                await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
+                pattern="sectioning",
+                task=task,
+                schema=section.schema,
+                config=config,
+                meter=meter,
+            )
+
+        meter = Meter()
         return await run_branch(
             task,
             work,
@@ -244,6 +284,7 @@ class SectioningNodes:
             limiter=self.limiter,
             retries=spec.retries,
             timeout=section.timeout,
+            meter=meter,
         )
 
 

@@ -20,6 +20,7 @@ from langgraph_parallel.nodes.dispatch import (
     close_dispatch,
     find_live,
     new_dispatch,
+    no_dispatch,
     open_live,
 )
 from langgraph_parallel.nodes.explain import explain
@@ -61,7 +62,13 @@ class VotingNodes:
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch, or the next round of one."""
+        """Open a dispatch, or the next round of one; where there is nothing to do, answer."""
+        if self.keys.is_nothing(state):
+            nothing = no_dispatch()
+            none = Round(id=nothing["id"], started=nothing["started"], round=0, first=0, count=0)
+            spec = self._spec(runtime)
+            report = voting_report(spec, none, [], [], UNDECIDED)
+            return {**self.keys.write_nothing(spec.default), REPORT: report}
         self.keys.read(state)
         coming: Round | None = state.get(NEXT)
         if coming is not None:
@@ -76,6 +83,8 @@ class VotingNodes:
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> list[Send]:
         """Send the round's ballots to their voters, round robin over a panel."""
+        if self.keys.is_nothing(state):
+            return []
         spec = self._spec(runtime)
         value = self.keys.read(state)
         dispatch: Round = state[DISPATCH]
@@ -97,9 +106,10 @@ class VotingNodes:
         voter = (is_judge and spec.judge) or spec.voter_at(tasks[0]["index"])
 
         async def work(config: RunnableConfig) -> Any:
-            readings = await poll(spec, voter, tasks, config, runtime)
+            readings = await poll(spec, voter, tasks, config=config, runtime=runtime, meter=meter)
             return readings if len(tasks) > 1 else readings[0]
 
+        meter = Meter()
         live = find_live(dispatch)
         # Advice is asked for in vain if it is cut off; so is the ballot that breaks a tie.
         is_cut = not (is_judge or voter.advisory or dispatch.get("more"))
@@ -114,6 +124,7 @@ class VotingNodes:
             retries=spec.retries,
             timeout=voter.timeout,
             settled=live.settled if live and is_cut else None,
+            meter=meter,
         )
         results = dealt(result, tasks) if len(tasks) > 1 else [result]
         if live and not is_judge:
@@ -135,15 +146,15 @@ class VotingNodes:
         spec = self._spec(runtime)
         dispatch: Round = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
+        is_over = (live := find_live(dispatch)) is not None and live.is_over(self.limiter.deadline)
         if dispatch.get("judging"):
-            if results[-1]["status"] != "ok" and find_live(dispatch) is None:
+            if results[-1]["status"] != "ok" and live is None:
                 open_live(dispatch, run_limit(config))  # it goes on after this error: ask again
                 return {NEXT: dispatch}
             return self._judged(spec, dispatch, results)
         votes = cast(spec, results)
-        if len(votes) >= min(spec.calls, len(spec.electors)) and not any(
-            result["status"] == "ok" for result in votes
-        ):
+        is_last = is_over or len(votes) >= min(spec.calls, len(spec.electors))
+        if is_last and not any(result["status"] == "ok" for result in votes):
             if find_live(dispatch) is None:  # a run that goes on after this error: ask again
                 open_live(dispatch, run_limit(config))
                 return {NEXT: dispatch}
@@ -152,7 +163,8 @@ class VotingNodes:
                 f"All {len(votes)} votes failed. The first: {votes[0]['error']}",
                 make_report("voting", dispatch, results),
             )
-        standing, dispatch = await self._deliberate(spec, state, votes, config)
+        started = spec.calls if is_over else len(votes)
+        standing, dispatch = await self._deliberate(spec, state, votes, started, config)
         coming = dispatch.copy()
         coming["round"] += 1
         coming["first"] += coming["count"]
@@ -162,7 +174,7 @@ class VotingNodes:
             coming["count"] = standing.missing
             coming["more"] = standing.decision is not None
             return {NEXT: coming}
-        if not decision.decided and spec.judge is not None:
+        if not decision.decided and spec.judge is not None and not is_over:
             coming["round"] -= 1
             coming["judging"], coming["count"] = True, 1
             return {NEXT: coming}
@@ -179,6 +191,7 @@ class VotingNodes:
         spec: VotingSpec,
         state: dict[str, Any],
         votes: list[BranchResult],
+        started: int,
         config: RunnableConfig,
     ) -> tuple[Standing, Round]:
         dispatch: Round = state[DISPATCH]
@@ -187,7 +200,7 @@ class VotingNodes:
             lambda: deliberate(
                 spec,
                 readable(votes, spec.voters),
-                len(votes),
+                started,
                 dispatch,
                 config=child_config(config, meter),
                 value=self.keys.read(state),
@@ -237,7 +250,11 @@ class VotingNodes:
             return {**self.keys.write(decision.value), REPORT: report}
         if spec.default is None and spec.on_undecided != "abstain":
             raise UndecidedError(undecided_text(spec, dispatch, results, standing.ballots), report)
-        written = self.keys.write(spec.default) if spec.default is not None else self.keys.empty()
+        written = (
+            self.keys.write(spec.default)
+            if spec.default is not None
+            else self.keys.write_nothing(None)
+        )
         return {**written, REPORT: report}
 
     def _spec(self, runtime: Runtime[Any]) -> VotingSpec:

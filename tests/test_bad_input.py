@@ -173,11 +173,6 @@ class TestAtRunTime:
         with pytest.raises(SetupError, match=r"no key 'input'.*Call the graph with \{'input': "):
             run(make(), {"question": "x"}, mode)
 
-    @pytest.mark.parametrize("make", [sectioning, voting, guardrail])
-    def test_an_empty_conversation_is_refused(self, make: Any) -> None:
-        with pytest.raises(SetupError, match=r"conversation is empty\. Give at least one message"):
-            run(make(input_key="messages")(), {"messages": []})
-
     @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
     def test_without_key_and_model_the_error_says_what_to_set(
         self, server: StubServer, monkeypatch: pytest.MonkeyPatch, mode: str

@@ -171,7 +171,7 @@ class TestBuild:
         self, build: Callable[[], StateGraph[Any, Any, Any, Any]], make: Any, mode: str
     ) -> None:
         graph = build()
-        assert type(graph) is StateGraph
+        assert isinstance(graph, StateGraph)
         compiled = graph.compile()
         assert compiled.get_graph().nodes.keys() == make().get_graph().nodes.keys()
         output = run(make(), {"input": "x"}, mode)["output"]

@@ -67,6 +67,8 @@ def langchain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
         "    raise ValueError('Unsupported provider')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "langchain"]:
+        monkeypatch.delitem(sys.modules, name)  # the real one, if a test has used it
     yield
     for name in ("langchain.chat_models", "langchain"):
         sys.modules.pop(name, None)

@@ -19,7 +19,7 @@ from langgraph_parallel.nodes import dispatch
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.channel import Results
 from langgraph_parallel.nodes.keys import DISPATCH
-from langgraph_parallel.nodes.limits import NODE_POOL, Limiter, run_limit
+from langgraph_parallel.nodes.limits import NODE_POOL, run_limit
 from langgraph_parallel.nodes.loop import run_sync
 from langgraph_parallel.nodes.meter import no_usage
 from langgraph_parallel.nodes.node import Node
@@ -226,31 +226,6 @@ class TestNode:
 
 
 class TestLimiter:
-    async def test_places_are_given_first_come_first_served(self) -> None:
-        limiter, order, running = Limiter(1), [], []
-
-        async def hold(number: int) -> None:
-            async with limiter.place():
-                order.append(number)
-                await asyncio.sleep(0)
-
-        async with limiter.place():
-            for number in range(5):
-                running.append(asyncio.create_task(hold(number)))
-                await asyncio.sleep(0)
-            assert order == []
-        await asyncio.gather(*running)
-        assert order == list(range(5))
-
-    def test_each_loop_has_places_of_its_own(self) -> None:
-        limiter = Limiter(1)
-
-        async def take() -> int:
-            async with limiter.place():
-                return len(limiter._semaphores)
-
-        assert [asyncio.run(take()), asyncio.run(take())] == [1, 1]  # closed loops are forgotten
-
     def test_the_users_bound_of_a_run_is_told_from_the_librarys(self) -> None:
         assert run_limit(RunnableConfig(max_concurrency=3)) == 3
         assert run_limit(RunnableConfig(max_concurrency=NODE_POOL)) is None

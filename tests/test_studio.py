@@ -1,19 +1,13 @@
 """The ready-made graphs behind LangGraph's development server, as Studio sees them."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import sysconfig
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dev_server import dev_server
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 from stub_server import StubServer
@@ -44,48 +38,8 @@ def studio(
 ) -> Iterator[SyncLangGraphClient]:
     folder = tmp_path_factory.mktemp("studio")
     shutil.copy(CONFIG, folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sysconfig.get_path("scripts")) / "langgraph"), "dev", "--no-browser"]
-    command += ["--no-reload", "--port", str(port), "--n-jobs-per-worker", "10"]
-    log = folder / "server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            command, cwd=folder, env=_environment(stub), stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_until_up(address, server, log)
-        with get_sync_client(url=address) as client:
-            yield client
-    finally:
-        server.terminate()
-        assert server.wait(30) is not None
-
-
-def _environment(stub: StubServer) -> dict[str, str]:
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {
-        **keep,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{keep.get('PATH', '')}",
-        "OPENAI_BASE_URL": f"{stub.url}/v1",
-        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
-        "LANGGRAPH_NO_VERSION_CHECK": "true",
-        "LANGSMITH_TRACING": "false",
-    }
-
-
-def _wait_until_up(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{address}/ok", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"the server did not come up:\n{log.read_text()}")
+    with dev_server(folder, stub) as address, get_sync_client(url=address) as client:
+        yield client
 
 
 def _assistant(studio: SyncLangGraphClient, graph: str) -> str:

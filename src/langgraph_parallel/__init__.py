@@ -38,7 +38,9 @@ from langgraph_parallel.errors import (
     SetupWarning,
     UndecidedError,
 )
+from langgraph_parallel.graphs.embedding import as_node, as_tool, remote_branch
 from langgraph_parallel.graphs.guardrail import build_guardrail, create_guardrail
+from langgraph_parallel.graphs.resuming import aresume, resume
 from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectioning
 from langgraph_parallel.graphs.voting import build_voting, create_voting
 from langgraph_parallel.nodes.guard import Guard
@@ -61,6 +63,9 @@ __all__ = [
     "ahead_by",
     "all_votes",
     "any_vote",
+    "aresume",
+    "as_node",
+    "as_tool",
     "at_least",
     "best_of",
     "beta",
@@ -82,6 +87,8 @@ __all__ = [
     "panel_statistics",
     "plurality",
     "quorum",
+    "remote_branch",
+    "resume",
     "same_if",
     "same_meaning",
     "settled",

@@ -1,0 +1,25 @@
+"""Hundreds of runs in one process leave nothing behind."""
+
+import os
+
+import leaks
+import pytest
+
+RUNS = 240
+POOL = (os.cpu_count() or 1) + 4
+"""Threads that asyncio starts for blocking calls, as they are needed, and keeps."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", leaks.PATTERNS)
+def test_many_runs_leave_nothing_behind(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with leaks.server() as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "stub")
+        monkeypatch.delenv("LANGGRAPH_PARALLEL_MODEL", raising=False)
+        grown = leaks.growth(leaks.PATTERNS[name], RUNS)
+    print(grown)
+    assert grown.objects < RUNS / 2  # less than one per run
+    assert grown.kilobytes < 20_000
+    assert grown.threads <= POOL
+    assert (grown.tasks, grown.files, grown.dispatches, grown.held) == (0, 0, 0, 0)
