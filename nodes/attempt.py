@@ -54,7 +54,7 @@ async def attempt(
     outcome = Outcome()
     late: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     call = asyncio.ensure_future(
-        _call(work, outcome, late, place=place, retries=retries, timeout=timeout)
+        _call(work, outcome, late, place=place, retries=retries, timeout=timeout, deadline=deadline)
     )
     waits: set[asyncio.Future[Any]] = {call, late}
     if settled is not None:
@@ -91,8 +91,11 @@ async def _call(
     place: AbstractAsyncContextManager[None],
     retries: int,
     timeout: float | None,
+    deadline: Deadline | None,
 ) -> Any:
     async with place:
+        if deadline is not None and time.monotonic() >= deadline.ends:
+            await asyncio.Event().wait()  # begins nothing: its timer ends it
         outcome.started = time.time()
         with _timer(late, timeout):
             async for trial in AsyncRetrying(

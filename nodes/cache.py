@@ -35,7 +35,7 @@ async def remembered(
     pattern: str,
     task: Task,
     schema: type[BaseModel] | None,
-    sample: Sequence[int] | None = None,
+    samples: Sequence[int] = (),
     config: RunnableConfig,
     meter: Meter,
 ) -> Any:
@@ -50,7 +50,7 @@ async def remembered(
         pattern: The pattern's name.
         task: The branch.
         schema: The structured output that is asked for.
-        sample: Which of several equal calls these are; each has a reply of its own.
+        samples: Which of several equal replies these are; each is kept by itself.
         config: The branch's config, which has the cache, if there is one.
         meter: Is told of a reply that was kept.
     """
@@ -64,7 +64,7 @@ async def remembered(
         "prompt": task["prompt"],
         "schema": schema and [schema.__name__, schema.model_json_schema()],
         "input": task["input"],
-        "sample": sample,
+        "samples": list(samples),
     }
     text = json.dumps(facts, sort_keys=True, default=repr)
     key: FullKey = (("langgraph_parallel", pattern), hashlib.sha256(text.encode()).hexdigest())

@@ -71,7 +71,7 @@ class GuardrailNodes:
         if self.keys.is_nothing(state):
             own = guard_report(self._spec(runtime), [])
             report = {**make_report("guardrail", no_dispatch(), []), **own, "verdict": "passed"}
-            return {**self.keys.write_nothing(""), REPORT: report}
+            return {**self.keys.empty(""), REPORT: report}
         self.keys.read(state)
         return {DISPATCH: new_dispatch(run_limit(config))}
 

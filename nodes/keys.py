@@ -95,8 +95,8 @@ class Keys:
         """Say whether there is nothing to do: a conversation that has not begun."""
         return self.input == "messages" and state.get("messages") == []
 
-    def write_nothing(self, output: Any) -> dict[str, Any]:
-        """Give the state update where there was nothing to do: no message, or an empty answer."""
+    def empty(self, output: Any = None) -> dict[str, Any]:
+        """Give the state update without an answer: the output, or no message."""
         return {self.output: [] if self.output == "messages" else output}
 
     def write(self, output: Any, message_id: str | None = None) -> dict[str, Any]:

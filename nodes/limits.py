@@ -20,6 +20,9 @@ sync run work at a time. The real bound is the `Limiter`.
 """
 
 
+_GRACE = 1.0
+
+
 class Deadline(NamedTuple):
     """When a run ends."""
 
@@ -34,6 +37,10 @@ class Deadline(NamedTuple):
         if seconds is None:
             return None
         return cls(seconds, (time.monotonic() if began is None else began) + seconds)
+
+    def with_grace(self) -> "Deadline":
+        """Give a second at least, to make an answer of what there is."""
+        return self._replace(ends=max(self.ends, time.monotonic() + _GRACE))
 
 
 class Limiter:

@@ -81,7 +81,7 @@ async def _replies(
         pattern="voting",
         task=task,
         schema=schema,
-        sample=[task["index"] for task in tasks],
+        samples=[task["index"] for task in tasks],
         config=config,
         meter=meter,
     )

@@ -47,9 +47,7 @@ async def scored(
         number = read_number(Reading(reply))
         return reply if number.unreadable else number.ballot
 
-    outcome = await attempt(
-        judge, place=nullcontext(), retries=spec.retries, timeout=None, settled=None
-    )
+    outcome = await attempt(judge, place=nullcontext(), retries=spec.retries)
     score = outcome.output
     if isinstance(outcome.error, BaseException):
         return replace(reading, unreadable=f"could not be scored: {explain(outcome.error)}")

@@ -96,11 +96,11 @@ class SectioningNodes:
         """Open a dispatch; where there is nothing to do, answer at once."""
         if self.keys.is_nothing(state):
             spec = self._spec(runtime)
-            named = {"runtime": runtime, "input": []}
-            made = await consult(spec.aggregate, [], model=spec.model, config=config, **named)
-            output = plain(made)
+            output = await consult(
+                spec.aggregate, [], model=spec.model, config=config, runtime=runtime, input=[]
+            )
             report = {**make_report("sectioning", no_dispatch(), []), "failed": [], "skipped": []}
-            return {**self.keys.write_nothing(output), REPORT: report}
+            return {**self.keys.empty(plain(output)), REPORT: report}
         sections = await self._sections(self.keys.read(state), runtime)
         dispatch = new_dispatch(run_limit(config))
         if live := find_live(dispatch):
@@ -148,6 +148,7 @@ class SectioningNodes:
             again = [result["index"] for result in fatal]
             return Command(goto=await self._sends(dispatch, value, sections, again, runtime))
         live = find_live(dispatch)
+        deadline = live.deadline(self.limiter.deadline) if live else None
         close_dispatch(dispatch)
         if fatal is not None:
             raise BranchFailedError(
@@ -174,7 +175,7 @@ class SectioningNodes:
             ),
             place=self.limiter.place(),
             retries=spec.retries,
-            deadline=live.deadline(self.limiter.deadline) if live else None,
+            deadline=deadline and deadline.with_grace(),
         )
         report = {
             **make_report("sectioning", dispatch, results, meter.usage()),

@@ -68,7 +68,7 @@ class VotingNodes:
             none = Round(id=nothing["id"], started=nothing["started"], round=0, first=0, count=0)
             spec = self._spec(runtime)
             report = voting_report(spec, none, [], [], UNDECIDED)
-            return {**self.keys.write_nothing(spec.default), REPORT: report}
+            return {**self.keys.empty(spec.default), REPORT: report}
         self.keys.read(state)
         coming: Round | None = state.get(NEXT)
         if coming is not None:
@@ -207,8 +207,6 @@ class VotingNodes:
             ),
             place=self.limiter.place(),
             retries=spec.retries,
-            timeout=None,
-            settled=None,
         )
         used = add_usage(dispatch.get("asked") or no_usage(), meter.usage())
         if isinstance(outcome.error, BaseException):
@@ -250,11 +248,7 @@ class VotingNodes:
             return {**self.keys.write(decision.value), REPORT: report}
         if spec.default is None and spec.on_undecided != "abstain":
             raise UndecidedError(undecided_text(spec, dispatch, results, standing.ballots), report)
-        written = (
-            self.keys.write(spec.default)
-            if spec.default is not None
-            else self.keys.write_nothing(None)
-        )
+        written = self.keys.write(spec.default) if spec.default is not None else self.keys.empty()
         return {**written, REPORT: report}
 
     def _spec(self, runtime: Runtime[Any]) -> VotingSpec:
