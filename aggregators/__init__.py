@@ -15,6 +15,7 @@ from langgraph_parallel.aggregators.stops import (
     settled,
     unanimous_or,
 )
+from langgraph_parallel.aggregators.trips import weight_at_least
 from langgraph_parallel.aggregators.types import (
     UNDECIDED,
     Aggregate,
@@ -55,5 +56,6 @@ __all__ = [
     "synthesize",
     "trimmed_mean",
     "unanimous_or",
+    "weight_at_least",
     "weighted",
 ]

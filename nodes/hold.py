@@ -5,7 +5,8 @@ chat model that only passes them on: so LangGraph's `messages` stream shows them
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import PrivateAttr
 
@@ -24,21 +26,24 @@ from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.meter import PASSED_ON
 from langgraph_parallel.nodes.source import Whole, piece_text
 
-HELD_PIECES = 1024
-"""Pieces of the answer that wait for the verdict; then the model's stream is read no further."""
-
 
 class Answer:
     """An answer in the making: its pieces, and in the end the whole of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_held: int) -> None:
+        """Begin an answer.
+
+        Args:
+            max_held: Pieces that wait to be read; then the source is read no further.
+        """
         self.output: Any = None
         """The whole answer, plain data; set when the pieces have ended."""
+        self.text = ""
+        """All pieces together; set when they have ended."""
         self.error: Exception | None = None
         """What the source raised."""
-        self.pieces: asyncio.Queue[str | None] = asyncio.Queue(HELD_PIECES)
+        self.pieces: asyncio.Queue[str | None] = asyncio.Queue(max_held)
         self.failed = asyncio.Event()
-        self._left = 0
 
     @asynccontextmanager
     async def written_by(self, source: AsyncIterator[Any]) -> AsyncIterator[None]:
@@ -68,27 +73,21 @@ class Answer:
             self.failed.set()
             await self.pieces.put(None)
             return
-        whole = "".join(text)
+        self.text = "".join(text)
         if self.output is None:
-            self.output = whole
+            self.output = self.text
         if not text and isinstance(self.output, str) and self.output:
             await self.pieces.put(self.output)
         await self.pieces.put(None)
 
-    async def read(self) -> AsyncIterator[str]:
+    async def read(self) -> AsyncGenerator[str, None]:
         """Give the pieces as they come.
 
         Raises:
-            Exception: What the source raised, before it gave a piece.
-            BrokenAnswerError: The source failed after pieces had left: a retry would repeat them.
+            Exception: What the source raised.
         """
         while (piece := await self.pieces.get()) is not None:
-            self._left += len(piece)
             yield piece
-        if self.error is not None and self._left:
-            raise BrokenAnswerError(
-                f"The answer broke off after {self._left} characters: {self.error}"
-            ) from self.error
         if self.error is not None:
             raise self.error
 
@@ -108,20 +107,48 @@ class Answer:
             raise self.error
 
 
+def new_message_id() -> str:
+    """Make the id of a message that is yet to be written."""
+    return f"guarded-{uuid.uuid4()}"
+
+
 class BrokenAnswerError(RuntimeError):
-    """An answer that failed after a part of it had left."""
+    """An answer that failed after a part of it had left: a retry would repeat that part."""
+
+
+class DeniedError(Exception):
+    """Guards of the answer denied it while it was being written."""
 
 
 class Released(BaseChatModel):
-    """A chat model that passes on an answer's pieces once they are released."""
+    """A chat model that passes on an answer's pieces once they are released.
+
+    Its message has the id that it was made with, so that a refusal can go on with it.
+    """
 
     _answer: Answer = PrivateAttr()
     _released: asyncio.Event | None = PrivateAttr()
+    _id: str = PrivateAttr(default_factory=new_message_id)
+    _left: list[str] = PrivateAttr(default_factory=list)
 
-    def __init__(self, answer: Answer, released: asyncio.Event | None) -> None:
+    def __init__(
+        self, answer: Answer, released: asyncio.Event | None, message_id: str | None = None
+    ) -> None:
         super().__init__(tags=[PASSED_ON], cache=False)
         self._answer = answer
         self._released = released
+        if message_id is not None:
+            self._id = message_id
+
+    @property
+    def message_id(self) -> str:
+        """Id of the message that it passes on."""
+        return self._id
+
+    @property
+    def left(self) -> str:
+        """What has left so far."""
+        return "".join(self._left)
 
     @property
     def _llm_type(self) -> str:
@@ -136,15 +163,29 @@ class Released(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._released is not None:
             await self._answer.release(self._released)
-        empty = True
-        async for piece in self._answer.read():
-            empty = False
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        async for piece in self._pieces():
+            message = AIMessageChunk(content=piece, id=self._id)
+            chunk = ChatGenerationChunk(message=message)
             if run_manager:
                 await run_manager.on_llm_new_token(piece, chunk=chunk)
             yield chunk
-        if empty:  # an answer of data only, or none: a chat model must give something
-            yield ChatGenerationChunk(message=AIMessageChunk(content=""))
+        if not self._left:  # an answer of data only, or none: a chat model must give something
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", id=self._id))
+
+    async def _pieces(self) -> AsyncIterator[str]:
+        try:
+            async for piece in self._answer.read():
+                self._left.append(piece)
+                yield piece
+        except DeniedError:  # the refusal takes the place of the rest
+            if not self._left:
+                raise
+        except Exception as error:
+            if not self._left:
+                raise
+            raise BrokenAnswerError(
+                f"The answer broke off after {len(self.left)} characters: {error}"
+            ) from error
 
     async def _agenerate(
         self,
@@ -154,7 +195,9 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         pieces = [chunk.text async for chunk in self._astream(messages, run_manager=run_manager)]
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(pieces)))])
+        return ChatResult(
+            generations=[ChatGeneration(message=AIMessage("".join(pieces), id=self._id))]
+        )
 
     def _generate(
         self,
@@ -164,3 +207,17 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         raise NotImplementedError("An answer is released by async code only.")
+
+
+async def say(text: str, message_id: str, config: RunnableConfig) -> None:
+    """Show a text that is ready in the graph's `messages` stream.
+
+    Args:
+        text: The text.
+        message_id: The message's id.
+        config: The node's config.
+    """
+    answer = Answer(2)
+    await answer.pieces.put(text)
+    await answer.pieces.put(None)
+    await Released(answer, None, message_id).ainvoke([], config)

@@ -24,10 +24,12 @@ from langgraph_parallel.aggregators import (
     synthesize,
     trimmed_mean,
     unanimous_or,
+    weight_at_least,
     weighted,
 )
 from langgraph_parallel.errors import (
     BranchFailedError,
+    GuardrailTripped,
     ModelUnavailableError,
     ParallelPatternError,
     SetupError,
@@ -36,7 +38,9 @@ from langgraph_parallel.errors import (
 from langgraph_parallel.graphs.guardrail import build_guardrail, create_guardrail
 from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectioning
 from langgraph_parallel.graphs.voting import build_voting, create_voting
+from langgraph_parallel.nodes.after_verdict import after_verdict
 from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.nodes.personal import mask_personal
 from langgraph_parallel.nodes.section import Section
 from langgraph_parallel.nodes.voter import Voter
 
@@ -45,6 +49,7 @@ __all__ = [
     "BranchFailedError",
     "Decision",
     "Guard",
+    "GuardrailTripped",
     "ModelUnavailableError",
     "ParallelPatternError",
     "Section",
@@ -52,6 +57,7 @@ __all__ = [
     "SetupError",
     "UndecidedError",
     "Voter",
+    "after_verdict",
     "ahead_by",
     "all_votes",
     "any_vote",
@@ -69,6 +75,7 @@ __all__ = [
     "instant_runoff",
     "join",
     "majority",
+    "mask_personal",
     "median",
     "merge",
     "panel_statistics",
@@ -78,5 +85,6 @@ __all__ = [
     "synthesize",
     "trimmed_mean",
     "unanimous_or",
+    "weight_at_least",
     "weighted",
 ]
