@@ -7,7 +7,7 @@ chat model that only passes them on: so LangGraph's `messages` stream shows them
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -69,10 +69,11 @@ class Answer:
                         text.append(content)
                         await self.pieces.put(content)
         except Exception as error:
-            self.error = error
-            self.failed.set()
-            await self.pieces.put(None)
+            self._fail(error)
             return
+        except asyncio.CancelledError:  # perhaps from within; else nobody reads on
+            self._fail(RuntimeError("The answer was cancelled from within."))
+            raise
         self.text = "".join(text)
         if self.output is None:
             self.output = self.text
@@ -80,13 +81,22 @@ class Answer:
             await self.pieces.put(self.output)
         await self.pieces.put(None)
 
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        self.failed.set()
+        with suppress(asyncio.QueueFull):  # then the reader is not waiting
+            self.pieces.put_nowait(None)
+
     async def read(self) -> AsyncGenerator[str, None]:
         """Give the pieces as they come.
 
         Raises:
             Exception: What the source raised.
         """
-        while (piece := await self.pieces.get()) is not None:
+        while not (self.failed.is_set() and self.pieces.empty()):
+            piece = await self.pieces.get()
+            if piece is None:
+                break
             yield piece
         if self.error is not None:
             raise self.error

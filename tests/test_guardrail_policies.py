@@ -99,9 +99,7 @@ class TestAudit:
         assert found == {"trips": "tripped", "fails": "failed", "hangs": "timed_out"}
         assert report["guards"][0]["reason"] == "because"
 
-    async def test_the_answer_does_not_wait_for_guards_that_audit(
-        self, server: StubServer
-    ) -> None:
+    async def test_the_answer_does_not_wait_for_guards_that_audit(self, server: StubServer) -> None:
         server.on("Judge.", Reply({"tripped": True, "reason": ""}, gate="guard"))
         server.on("Answer.", "yes it is")
         graph = create_guardrail("Answer.", [Guard("g", "Judge.")], verdict="audit", model=MODEL)
@@ -214,8 +212,7 @@ class TestRefusal:
                 )
             else:
                 seen = [
-                    item
-                    async for item in one.astream(turn, stream_mode="messages", subgraphs=True)
+                    item async for item in one.astream(turn, stream_mode="messages", subgraphs=True)
                 ]
             assert [message.text for _, (message, _) in seen if message.text] == [REFUSAL]
 
@@ -358,7 +355,11 @@ class TestReport:
         usage = [(g["usage"]["calls"], g["usage"]["partial"]) for g in report["guards"]]
         assert usage == [(0, False), (1, True), (1, False)]
         cancelled = report["usage"]["cancelled"]
-        assert (cancelled["calls"], cancelled["output_tokens"], cancelled["partial"]) == (2, 2, True)
+        assert (cancelled["calls"], cancelled["output_tokens"], cancelled["partial"]) == (
+            2,
+            2,
+            True,
+        )
 
     def test_a_trip_that_does_not_block_is_no_reason(self) -> None:
         guards = weighing((1, True), (1, False))
