@@ -12,6 +12,7 @@ from langgraph.types import All, Checkpointer
 from typing_extensions import TypedDict
 
 from langgraph_parallel.errors import SetupError
+from langgraph_parallel.graphs.closing import PatternGraph
 from langgraph_parallel.nodes.branch import Branch
 from langgraph_parallel.nodes.limits import NODE_POOL
 from langgraph_parallel.nodes.models import ModelLike, check_model
@@ -84,4 +85,6 @@ def compiled(
         options: Options of `StateGraph.compile`.
     """
     named: CompileOptions = {"name": name, **options}
-    return graph.compile(**named).with_config(RunnableConfig(max_concurrency=NODE_POOL))
+    compiled_graph = graph.compile(**named)
+    compiled_graph.__class__ = PatternGraph
+    return compiled_graph.with_config(RunnableConfig(max_concurrency=NODE_POOL))

@@ -109,6 +109,8 @@ class Writer:
                     return None
                 if hold.passed is not None and judge.verdict is None:
                     await hold.passed.wait()  # what is in a result is in checkpoints
+                if answer.keep is not None and judge.verdict is None:
+                    await answer.keep()
                 return answer.output
 
             result = await run_branch(

@@ -24,7 +24,7 @@ from pydantic import PrivateAttr
 from langgraph_parallel.nodes.calls import plain
 from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.meter import PASSED_ON
-from langgraph_parallel.nodes.source import Whole, piece_text
+from langgraph_parallel.nodes.source import Keep, Whole, piece_text
 
 
 class Answer:
@@ -40,6 +40,8 @@ class Answer:
         """The whole answer, plain data; set when the pieces have ended."""
         self.text = ""
         """All pieces together; set when they have ended."""
+        self.keep: Keep | None = None
+        """Saves what the source wants to remember of the answer."""
         self.error: Exception | None = None
         """What the source raised."""
         self.pieces: asyncio.Queue[str | None] = asyncio.Queue(max_held)
@@ -62,7 +64,7 @@ class Answer:
             async with aclosing(source):  # type: ignore[type-var]
                 async for piece in source:
                     if isinstance(piece, Whole):
-                        self.output = plain(piece.output)
+                        self.output, self.keep = plain(piece.output), piece.keep
                         continue
                     content = piece_text(piece)
                     if content:
@@ -174,13 +176,18 @@ class Released(BaseChatModel):
         if self._released is not None:
             await self._answer.release(self._released)
         async for piece in self._pieces():
-            message = AIMessageChunk(content=piece, id=self._id)
-            chunk = ChatGenerationChunk(message=message)
-            if run_manager:
-                await run_manager.on_llm_new_token(piece, chunk=chunk)
-            yield chunk
-        if not self._left:  # an answer of data only, or none: a chat model must give something
-            yield ChatGenerationChunk(message=AIMessageChunk(content="", id=self._id))
+            yield await self._chunk(piece, run_manager)
+        # An end of its own: LangChain would add one with another id.
+        yield await self._chunk("", run_manager, chunk_position="last")
+
+    async def _chunk(
+        self, piece: str, run_manager: AsyncCallbackManagerForLLMRun | None, **more: Any
+    ) -> ChatGenerationChunk:
+        message = AIMessageChunk(content=piece, id=self._id, **more)
+        chunk = ChatGenerationChunk(message=message)
+        if run_manager:
+            await run_manager.on_llm_new_token(piece, chunk=chunk)
+        return chunk
 
     async def _pieces(self) -> AsyncIterator[str]:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
@@ -37,12 +38,24 @@ async def judge(
         TypeError: It gave something else than a finding.
         ValueError: Its model's reply cannot be read.
     """
+    config = _unstreamed(config)
     if guard.prompt is None:
         return read_finding(plain(await run(guard.run, value, config, runtime)), guard, value)
     # A conversation is shown as text: as messages the model would go on with it, not judge it.
     shown = input_text(value) if is_conversation(value) else value
     found = await _ask(guard, shown, await get_model(model), config)
     return read_finding(found, guard, value)
+
+
+def _unstreamed(config: RunnableConfig) -> RunnableConfig:
+    """Leave out the handlers of `astream_events` and `astream_log`: they tell all that is said."""
+    callbacks = config.get("callbacks")
+    if not isinstance(callbacks, BaseCallbackManager):
+        return config
+    callbacks = callbacks.copy()
+    for handler in [h for h in callbacks.handlers if hasattr(h, "tap_output_aiter")]:
+        callbacks.remove_handler(handler)
+    return {**config, "callbacks": callbacks}
 
 
 async def _ask(guard: Guard, value: Any, model: BaseChatModel, config: RunnableConfig) -> Any:

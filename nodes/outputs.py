@@ -42,13 +42,13 @@ async def judged(
                     left.append(piece)
                     yield piece
         if left and raw.output == raw.text:
-            yield Whole("".join(left))
+            yield Whole("".join(left), raw.keep)
             return
         # It was not judged in windows, or is more than they: data, or the last of several messages.
         output = await judge(raw.output)
         if not left and isinstance(output, str) and output:
             yield output
-        yield Whole(output)
+        yield Whole(output, raw.keep)
 
 
 async def _in_windows(

@@ -66,9 +66,8 @@ async def show_refusal(
     if not isinstance(refusal, str) or not refusal:
         return refusal, None
     begun = answer["denied"]["released"] if answer and "denied" in answer else ""
-    if not answer or not begun:
-        message_id, rest = new_message_id(), refusal
-    else:
-        message_id, rest = answer["message_id"], f"\n\n{refusal}"
+    rest = f"\n\n{refusal}" if begun else refusal
+    message_id = answer.get("message_id") if answer and begun else None
+    message_id = message_id or new_message_id()
     await say(rest, message_id, config)
     return begun + rest, message_id

@@ -80,7 +80,7 @@ def tool_with_runtime(paid: Paid) -> BaseTool:
         """Pay for an item."""
         assert runtime.tool_call_id
         assert state["messages"]
-        assert config["callbacks"]
+        assert "callbacks" in config
         return paid.pay(item)
 
     return pay
@@ -102,8 +102,9 @@ def agent_of(server: StubServer, paid: Paid, make: Callable[[Paid], BaseTool]) -
         return Reply(tool_calls=[ToolCall("pay", {"item": SECRET})])
 
     server.on(lambda request: bool(request.tools), answer)
-    agent: Any = create_agent(chat_model(server), [after_verdict(make(paid))])
-    return agent
+    made: Any = create_agent(chat_model(server), [after_verdict(make(paid))])
+    compiled: Graph = made
+    return compiled
 
 
 def judged(server: StubServer, respond: Any, *, trips: bool, **options: Any) -> Graph:
@@ -151,7 +152,7 @@ class TestAgents:
 
 
 def agent(*nodes: Any) -> Graph:
-    graph = StateGraph(MessagesState)
+    graph: StateGraph[Any, Any, Any, Any] = StateGraph(MessagesState)
     last = START
     for index, node in enumerate(nodes):
         graph.add_node(f"node{index}", node)
@@ -315,7 +316,7 @@ class TestNoTrace:
         guarded = judged(server, respond, trips=True, input_key="messages")
         graph = StateGraph(MessagesState).add_node("chat", guarded).add_edge(START, "chat")
         config = RunnableConfig(configurable={"thread_id": "1"})
-        turn = {"messages": [("user", "tell me")]}
+        turn: Any = {"messages": [("user", "tell me")]}
 
         async def open_when_written() -> None:
             def is_written(log: StubServer) -> bool:
@@ -348,9 +349,47 @@ class TestNoTrace:
         connection = sqlite3.connect(path)
         connection.execute("vacuum")
         connection.close()
-        raw = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        raw = _bytes_in(tmp_path)
         assert b"tell me" in raw
         assert SECRET.encode() not in raw
         assert SECRET not in str(seen)
         assert store.search(()) == []
         assert paid.items == []
+
+    @pytest.mark.parametrize("output_guards", [False, True])
+    @pytest.mark.parametrize("trips", [True, False])
+    async def test_an_agent_with_a_checkpointer_of_its_own_remembers_only_what_was_answered(
+        self, server: StubServer, tmp_path: Path, trips: bool, output_guards: bool
+    ) -> None:
+        server.on("Judge.", Reply({"tripped": trips, "reason": ""}, gate="guard"))
+        server.on("", lambda request: f"the {SECRET}, turn {len(request.messages)}")
+        model = chat_model(server)
+        config = RunnableConfig(configurable={"thread_id": "1"})
+        path = tmp_path / "db.sqlite"
+        async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+            agent: Any = create_agent(model, [], checkpointer=saver)
+            # The guard that trips reads the input, or the answer.
+            judge, free = [Guard("g", "Judge.")], [Guard("free", run=lambda _: False)]
+            sides = (free, judge) if output_guards else (judge, free)
+            graph = create_guardrail(agent, sides[0], output_guards=sides[1], model=MODEL)
+            for turn in (1, 3):
+                server.close_gate("guard")
+                running = asyncio.create_task(graph.ainvoke({"input": "tell me"}, config))
+                await server.until(
+                    lambda log: (
+                        log.waiting("guard") == 1
+                        and any("Judge." not in r.request.text for r in log.requests)
+                    )
+                )
+                server.open("guard")
+                state = await running
+                expected = f"the {SECRET}, turn {turn}"
+                assert state["output"] == (REFUSAL if trips else expected)
+            saved = await agent.aget_state(config)
+        messages = saved.values.get("messages", [])
+        assert len(messages) == (0 if trips else 4)
+        assert (SECRET.encode() in _bytes_in(tmp_path)) is not trips
+
+
+def _bytes_in(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())

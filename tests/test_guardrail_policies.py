@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from drive import MODEL, Graph, chat_model, in_background, run, statuses, tokens
+from drive import MODEL, Graph, chat_model, events, in_background, run, statuses, tokens
 from langchain_core.prompts import ChatPromptTemplate
 from langgraph.graph import START, MessagesState, StateGraph
 from stub_server import Reply, StubServer
@@ -103,10 +103,11 @@ class TestAudit:
         server.on("Judge.", Reply({"tripped": True, "reason": ""}, gate="guard"))
         server.on("Answer.", "yes it is")
         graph = create_guardrail("Answer.", [Guard("g", "Judge.")], verdict="audit", model=MODEL)
-        seen = []
-        async for item in graph.astream({"input": "x"}, stream_mode="messages"):
+        seen: list[Any] = []
+        stream: Any = graph.astream({"input": "x"}, stream_mode="messages")
+        async for item in stream:
             seen.append(item)
-            if len(tokens(seen)) == 3:
+            if item[0].text == " is":
                 await server.until(lambda log: log.waiting("guard") == 1)
                 server.open("guard")
         assert tokens(seen) == ["yes", " it", " is"]
@@ -204,16 +205,13 @@ class TestRefusal:
     async def test_the_refusal_is_in_the_messages_stream_once(self, mode: str) -> None:
         graph = create_guardrail(str, [Guard("g", run=trips)], input_key="messages")
         parent = StateGraph(MessagesState).add_node("chat", graph).add_edge(START, "chat").compile()
+        turn = {"messages": [("user", "x")]}
+
+        def listen(one: Graph) -> list[Any]:
+            return events(one, turn, mode, "messages", subgraphs=True)
+
         for one in (graph, parent):
-            turn = {"messages": [("user", "x")]}
-            if mode == "stream":
-                seen = await asyncio.to_thread(
-                    lambda g: list(g.stream(turn, stream_mode="messages", subgraphs=True)), one
-                )
-            else:
-                seen = [
-                    item async for item in one.astream(turn, stream_mode="messages", subgraphs=True)
-                ]
+            seen = await asyncio.to_thread(listen, one)
             assert [message.text for _, (message, _) in seen if message.text] == [REFUSAL]
 
 
