@@ -20,7 +20,7 @@ from langgraph_parallel.nodes.calls import from_graph, run, to_graph, wanted
 from langgraph_parallel.nodes.held_saver import HeldSaver
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
-from langgraph_parallel.nodes.threads import in_thread
+from langgraph_parallel.nodes.threads import each_in_thread
 
 Keep = Callable[[], Awaitable[None]]
 """Saves what an agent wants to remember of its answer; called once the answer may be given."""
@@ -78,7 +78,7 @@ async def stream_of(
         if inspect.isasyncgenfunction(target):
             pieces = target(value, **extra)
         else:
-            pieces = _each(await in_thread(lambda: list(target(value, **extra))))
+            pieces = each_in_thread(target, value, **extra)
     else:
         pieces = _each([Whole(await run(target, value, config, runtime))])
     async with aclosing(pieces):  # type: ignore[type-var]

@@ -1,6 +1,8 @@
 """What guards count for, what a denial gives, and what the report says of it."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -308,6 +310,45 @@ class TestRelease:
         state = run(graph, {"input": "x"}, mode)
         assert state["output"] == "".join(f"{number} " for number in range(50))
         assert max_held <= held[0] <= max_held + 2
+
+    @BOTH
+    @pytest.mark.parametrize("trips", [True, False])
+    def test_a_plain_generator_is_read_as_far_and_closed_after_a_trip(
+        self, trips: bool, mode: str
+    ) -> None:
+        written: list[int] = []
+        stands, closed = threading.Event(), threading.Event()
+
+        def answer(_: str) -> Iterator[str]:
+            try:
+                for number in range(30):
+                    written.append(number)
+                    if number == 4:  # two wait, one is on its way, and one is being written
+                        stands.set()
+                    yield f"{number} "
+            finally:
+                closed.set()
+
+        def judge(_: str) -> bool:
+            assert not stands.wait(0.1)
+            before.append(len(written))
+            return trips
+
+        before: list[int] = []
+        graph = create_guardrail(answer, [Guard("g", run=judge)], max_held=2)
+        state = run(graph, {"input": "x"}, mode)
+        whole = "".join(f"{number} " for number in range(30))
+        assert state["output"] == (REFUSAL if trips else whole)
+        assert before[0] <= 4
+        assert closed.wait(5)
+
+    def test_what_a_plain_generator_raises_is_raised(self) -> None:
+        def answer(_: str) -> Iterator[str]:
+            yield "a"
+            raise LookupError("no more")
+
+        with pytest.raises(BranchFailedError, match="no more"):
+            run(create_guardrail(answer, [Guard("g", run=passes)]), {"input": "x"})
 
     @pytest.mark.parametrize(
         ("options", "parts"),

@@ -166,7 +166,7 @@ class TestPass:
             model=MODEL,
         )
         chunks = [
-            event["data"].get("chunk", AIMessageChunk("")).text
+            event["data"].get("chunk", AIMessageChunk(content="")).text
             async for event in graph.astream_events({"input": "x"}, version="v2")
             if event["event"] == "on_chat_model_stream"
         ]
