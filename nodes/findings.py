@@ -64,7 +64,7 @@ def guard_report(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[s
     verdict = verdict_of(spec, results)
     if verdict == "passed":
         denials: list[BranchResult] = []
-    elif answer is not None and "denied" in answer:
+    elif denial_of_answer(spec, results) is not None:
         denials = [r for r in outputs if _denies(spec.output_policy, r, count + 1)]
     else:
         denials = [r for r in inputs if _denies(spec.policy, r, 0)]
@@ -81,23 +81,36 @@ def guard_report(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[s
 
 def verdict_of(spec: GuardrailSpec, results: Sequence[BranchResult]) -> Verdict:
     """Give the verdict of all guards: of the input, then of the answer."""
-    inputs = [result for result in results if result["index"] < len(spec.guards)]
-    verdict = spec.policy.verdict([finding(result) for result in inputs]) if inputs else "passed"
-    denial = next((result["denied"] for result in results if "denied" in result), None)
-    if denial is not None and verdict in {None, "passed"}:
-        denied: Verdict = denial["verdict"]
-        return denied
-    return verdict or "failed"
+    denial = denial_of_answer(spec, results)
+    if denial is not None:
+        verdict: Verdict = denial["verdict"]
+        return verdict
+    return _verdict_on_input(spec, results) or "failed"
+
+
+def denial_of_answer(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[str, Any] | None:
+    """Give how the output guards denied the answer, if that is what the verdict rests on."""
+    if _verdict_on_input(spec, results) not in {None, "passed"}:
+        return None
+    return next((result["denied"] for result in results if "denied" in result), None)
 
 
 def raised_by(spec: GuardrailSpec, results: Sequence[BranchResult]) -> BranchResult | None:
     """Give the guard whose failure is an error of the run, if there is one."""
-    inputs = [result for result in results if result["index"] < len(spec.guards)]
-    index = spec.policy.raised_by([finding(result) for result in inputs])
-    for result in results:
-        if index is None and "denied" in result:
-            index = result["denied"]["raised_by"]
+    denial = denial_of_answer(spec, results)
+    if denial is not None:
+        index = denial["raised_by"]
+    else:
+        index = spec.policy.raised_by(_findings(spec, results))
     return next((result for result in results if result["index"] == index), None)
+
+
+def _verdict_on_input(spec: GuardrailSpec, results: Sequence[BranchResult]) -> Verdict | None:
+    return spec.policy.verdict(_findings(spec, results)) if spec.guards else "passed"
+
+
+def _findings(spec: GuardrailSpec, results: Sequence[BranchResult]) -> list[Finding | None]:
+    return [finding(result) for result in results if result["index"] < len(spec.guards)]
 
 
 def _denies(policy: VerdictPolicy, result: BranchResult, first: int) -> bool:

@@ -20,13 +20,14 @@ from langgraph_parallel.nodes.dispatch import (
 )
 from langgraph_parallel.nodes.findings import (
     act_on_verdict,
+    denial_of_answer,
     finding,
     guard_input,
     guard_report,
     raised_by,
     verdict_of,
 )
-from langgraph_parallel.nodes.guard import RESPOND, Guard, rewriters
+from langgraph_parallel.nodes.guard import RESPOND, rewriters
 from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec, blocked_message
 from langgraph_parallel.nodes.judging import judge
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
@@ -34,7 +35,7 @@ from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import add_usage
 from langgraph_parallel.nodes.refusing import make_refusal, show_refusal
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.rewriting import Rewriting, last_rewrite
+from langgraph_parallel.nodes.rewriting import Rewriting, last_rewrite, value_to_rewrite
 from langgraph_parallel.nodes.run import Parcel, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 
@@ -117,7 +118,7 @@ class GuardrailNodes:
                     live.all_begun.set()
             value = task["input"]
             if guard.rewrites:
-                value = _value_to_rewrite(spec, guard, index, rewriting, value)
+                value = value_to_rewrite(spec, guard, index, rewriting, value)
             chosen = guard.model if guard.model is not None else spec.model
             model = chosen if isinstance(chosen, BaseChatModel) else task["model"]
             return await judge(guard, value, model, config, runtime)
@@ -197,7 +198,10 @@ class GuardrailNodes:
             raise GuardrailTripped(blocked_message(report), report)
         refusal, used = await make_refusal(spec.refusal, report, config, runtime)
         report["usage"] = {**report["usage"], **add_usage(report["usage"], used)}
-        refusal, message_id = await show_refusal(refusal, answer, config)
+        denial = denial_of_answer(spec, results)
+        begun = denial["released"] if denial else ""
+        message_id = answer.get("message_id") if answer else None
+        refusal, message_id = await show_refusal(refusal, begun, message_id, config)
         return {**self.keys.write(refusal, message_id), REPORT: report}
 
     async def after_verdict(
@@ -225,24 +229,6 @@ class GuardrailNodes:
 
     def _spec(self, runtime: Runtime[Any]) -> GuardrailSpec:
         return configured(self.spec, self.configure, self.context_schema, runtime)
-
-
-def _value_to_rewrite(
-    spec: GuardrailSpec, guard: Guard, index: int, rewriting: Rewriting | None, value: Any
-) -> Any:
-    """Give a guard the input as those before it have left it.
-
-    Raises:
-        RuntimeError: The run goes on in another process, and that is not known there.
-    """
-    if rewriting is not None:
-        return guard_input(guard, rewriting.value)
-    if index != rewriters(spec.guards)[0]:
-        raise RuntimeError(
-            f"Guard {guard.name!r} rewrites what an earlier guard has made of the input, and the "
-            "run goes on in another process, where that is lost. Run the graph anew."
-        )
-    return value
 
 
 def _is_to_be_written(answer: BranchResult | None, dispatch: Dispatch) -> bool:

@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from langgraph_parallel.errors import BranchFailedError
-from langgraph_parallel.nodes.branch import BranchResult, Usage
+from langgraph_parallel.nodes.branch import Usage
 from langgraph_parallel.nodes.calls import plain, run
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.guard import DEFAULT_DEADLINE
@@ -50,13 +50,14 @@ async def make_refusal(
 
 
 async def show_refusal(
-    refusal: Any, answer: BranchResult | None, config: RunnableConfig
+    refusal: Any, begun: str, message_id: str | None, config: RunnableConfig
 ) -> tuple[Any, str | None]:
     """Show a refusal in the graph's `messages` stream, after what has been released already.
 
     Args:
         refusal: The refusal.
-        answer: The result of the answer, if it was begun.
+        begun: The part of the answer that has been released.
+        message_id: Id of the message of that part.
         config: The node's config.
 
     Returns:
@@ -65,9 +66,8 @@ async def show_refusal(
     """
     if not isinstance(refusal, str) or not refusal:
         return refusal, None
-    begun = answer["denied"]["released"] if answer and "denied" in answer else ""
     rest = f"\n\n{refusal}" if begun else refusal
-    message_id = answer.get("message_id") if answer and begun else None
-    message_id = message_id or new_message_id()
+    if not begun or message_id is None:
+        message_id = new_message_id()
     await say(rest, message_id, config)
     return begun + rest, message_id

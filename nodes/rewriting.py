@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.findings import guard_input
+from langgraph_parallel.nodes.guard import Guard, rewriters
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 
 
 class Rewriting:
@@ -54,4 +57,29 @@ def last_rewrite(results: Sequence[BranchResult], value: Any) -> Any:
     for result in results:
         if result["status"] == "ok" and "rewrite" in result["output"]:
             value = result["output"]["rewrite"]
+    return value
+
+
+def value_to_rewrite(
+    spec: GuardrailSpec, guard: Guard, index: int, rewriting: Rewriting | None, value: Any
+) -> Any:
+    """Give a guard the input as those before it have left it.
+
+    Args:
+        spec: The guardrail's options.
+        guard: The guard.
+        index: Its index.
+        rewriting: What the guards of this run tell one another, if it is known in this process.
+        value: The input as it came.
+
+    Raises:
+        RuntimeError: The run goes on in another process, and that is not known there.
+    """
+    if rewriting is not None:
+        return guard_input(guard, rewriting.value)
+    if index != rewriters(spec.guards)[0]:
+        raise RuntimeError(
+            f"Guard {guard.name!r} rewrites what an earlier guard has made of the input, and the "
+            "run goes on in another process, where that is lost. Run the graph anew."
+        )
     return value

@@ -20,7 +20,9 @@ from langgraph_parallel import (
     create_guardrail,
     mask_personal,
 )
+from langgraph_parallel.nodes.findings import guard_report, raised_by
 from langgraph_parallel.nodes.guard import REFUSAL
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 
 BOTH = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 STREAMS = pytest.mark.parametrize("mode", ["stream", "astream"])
@@ -135,6 +137,28 @@ class TestWhole:
         state = run(create_guardrail(str, [slow], output_guards=[out], model=MODEL), {"input": "x"})
         assert (state["output"], state["report"]["blocked_by"]) == (REFUSAL, ["out"])
         assert statuses(state)["slow"] == "cancelled"
+
+    @pytest.mark.parametrize(("tripped", "by"), [(True, "in"), (False, "out"), (None, "out")])
+    def test_of_two_denials_that_of_the_input_counts(self, tripped: bool | None, by: str) -> None:
+        spec = GuardrailSpec(str, [Guard("in", run=str)], output_guards=[Guard("out", run=str)])
+        found: dict[str, Any] = {"tripped": tripped, "reason": None}
+        results: Any = [
+            {
+                "index": 0,
+                "name": "in",
+                "status": "ok" if found["tripped"] is not None else "cancelled",
+            },
+            {"index": 1, "name": "respond", "status": "cancelled"},
+            {"index": 2, "name": "out", "status": "error"},
+        ]
+        shared = {"error": "e", "usage": None, "seconds": 0.0, "started": 0.0, "output": found}
+        results = [{**shared, **result} for result in results]
+        results[1]["denied"] = {"verdict": "failed", "raised_by": 2, "released": "x"}
+        report = guard_report(spec, results)
+        assert report["blocked_by"] == [by]
+        assert report["verdict"] == ("blocked" if by == "in" else "failed")
+        raised = raised_by(spec, results)
+        assert (raised and raised["name"]) == (None if by == "in" else "out")
 
     def test_one_guard_can_read_both_sides(self) -> None:
         graph = create_guardrail(str.upper, [no("x")], output_guards=[no("A")])

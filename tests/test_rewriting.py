@@ -183,3 +183,24 @@ class TestInput:
     def test_trip_on_beside_rewrites_is_refused(self) -> None:
         with pytest.raises(SetupError, match="trip_on= beside rewrites=True"):
             Guard("g", run=str, rewrites=True, trip_on="unsafe")
+
+
+class TestOtherProcess:
+    """A run that goes on where what its nodes told one another is not known."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("langgraph_parallel.nodes.guardrail.find_live", lambda _: None)
+
+    @BOTH
+    def test_the_answer_gets_the_new_input_alone(self, server: StubServer, mode: str) -> None:
+        server.on("", "yes")
+        graph = create_guardrail("Answer.", [MASK], model=MODEL)
+        assert run(graph, {"input": "ann@example.org"}, mode)["output"] == "yes"
+        assert [r.request.text for r in server.requests] == ["Answer.\n[e-mail]"]
+
+    def test_a_second_guard_that_rewrites_cannot_know_what_the_first_made_and_denies(self) -> None:
+        graph = create_guardrail(str, [MASK, Guard("second", run=str.upper, rewrites=True)])
+        report = run(graph, {"input": "x"})["report"]
+        assert (report["verdict"], report["blocked_by"]) == ("failed", ["second"])
+        assert "Run the graph anew" in report["reasons"][0]
