@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.dispatch import Dispatch, Live
 from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
-from langgraph_parallel.nodes.hold import Answer, DeniedError, Released
+from langgraph_parallel.nodes.hold import Answer, BrokenAnswerError, DeniedError, Released
 from langgraph_parallel.nodes.limits import Limiter
 from langgraph_parallel.nodes.meter import Meter, add_usage
 from langgraph_parallel.nodes.models import get_model
@@ -68,11 +68,12 @@ class Writer:
         if results[0]["status"] != "ok" and not live.denied.is_set():
             await _first(rewriting.done, live.stale)
         if rewriting.is_changed and not live.denied.is_set():
-            first, hold = results[0], Hold(live.released_anew, live.denied)
+            discarded, hold = results, Hold(live.released_anew, live.denied)
             task = Task(**{**task, "input": rewriting.value})
             results = await self._write(task, output_tasks, hold)
-            results[0]["usage"] = add_usage(first["usage"], results[0]["usage"])
-            results[0]["attempts"] += first["attempts"]
+            for before, result in zip(discarded, results, strict=True):
+                result["usage"] = add_usage(before["usage"], result["usage"])
+                result["attempts"] += before["attempts"]
         if "denied" in results[0] and not self.spec.policy.audits:
             live.settled.set()
         return results
@@ -109,8 +110,8 @@ class Writer:
                     return None
                 if hold.passed is not None and judge.verdict is None:
                     await hold.passed.wait()  # what is in a result is in checkpoints
-                if answer.keep is not None and judge.verdict is None:
-                    await answer.keep()
+                if judge.verdict is None:
+                    await _keep(answer)
                 return answer.output
 
             result = await run_branch(
@@ -149,6 +150,19 @@ class Writer:
             pieces = model.astream(render(task["prompt"], task["input"]), config)
         async for piece in pieces:
             yield piece
+
+
+async def _keep(answer: Answer) -> None:
+    """Let an agent remember its answer.
+
+    Raises:
+        BrokenAnswerError: It cannot; a retry would repeat what has left.
+    """
+    try:
+        if answer.keep is not None:
+            await answer.keep()
+    except Exception as error:
+        raise BrokenAnswerError(f"The answer could not be remembered: {error}") from error
 
 
 async def _first(*events: asyncio.Event) -> None:

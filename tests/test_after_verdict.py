@@ -13,6 +13,7 @@ from langchain.tools import ToolRuntime
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, StructuredTool, tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
@@ -20,7 +21,7 @@ from langgraph.prebuilt import InjectedState
 from langgraph.store.memory import InMemoryStore
 from stub_server import ChatRequest, Reply, StubServer, ToolCall
 
-from langgraph_parallel import Guard, SetupError, after_verdict, create_guardrail
+from langgraph_parallel import BranchFailedError, Guard, SetupError, after_verdict, create_guardrail
 from langgraph_parallel.nodes import dispatch
 from langgraph_parallel.nodes.guard import REFUSAL
 
@@ -389,6 +390,22 @@ class TestNoTrace:
         messages = saved.values.get("messages", [])
         assert len(messages) == (0 if trips else 4)
         assert (SECRET.encode() in _bytes_in(tmp_path)) is not trips
+
+    @pytest.mark.usefixtures("no_waits")
+    async def test_an_answer_that_cannot_be_remembered_fails_and_is_not_repeated(
+        self, server: StubServer
+    ) -> None:
+        class Broken(InMemorySaver):
+            async def aput(self, *args: Any, **kwargs: Any) -> Any:
+                raise ConnectionError("no database")
+
+        server.on("", "yes")
+        agent: Any = create_agent(chat_model(server), [], checkpointer=Broken())
+        graph = create_guardrail(agent, [Guard("free", run=lambda _: False)])
+        config = RunnableConfig(configurable={"thread_id": "1"})
+        with pytest.raises(BranchFailedError, match=r"could not be remembered: no database"):
+            await graph.ainvoke({"input": "x"}, config)
+        assert len(server.requests) == 1
 
 
 def _bytes_in(folder: Path) -> bytes:
