@@ -158,7 +158,8 @@ def create_guardrail(
         model: Chat model or model string, as in `create_sectioning`, for a prompt and for guards
             without their own.
         refusal: What is answered instead: a text, or a function or Runnable of the report. If a
-            part of the answer was released before an output guard tripped, it follows that part.
+            part of the answer was released before an output guard tripped, it follows that part,
+            in the `messages` stream too; else it is in the state alone.
         on_block: `"refuse"`, or `"raise"` for `GuardrailTripped` instead of the refusal.
         on_guard_error: What a guard that fails counts as: `"deny"`, `"allow"`, or `"raise"`, an
             error of the run unless the verdict is certain without it.

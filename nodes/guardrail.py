@@ -76,7 +76,8 @@ class GuardrailNodes:
             return {DISPATCH: Dispatch(**{**dispatch, "passed": True})}
         if live := find_live(dispatch):
             live.rewriting = Rewriting(value, rewriters(spec.guards))
-            act_on_verdict(spec, live)
+            if spec.policy.audits:
+                act_on_verdict(spec, live)
         return {DISPATCH: dispatch}
 
     async def route(

@@ -13,7 +13,7 @@ from langgraph_parallel.nodes.calls import plain, run
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.guard import DEFAULT_DEADLINE
 from langgraph_parallel.nodes.guardrail_spec import Refusal
-from langgraph_parallel.nodes.hold import new_message_id, say
+from langgraph_parallel.nodes.hold import say
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.run import child_config
 
@@ -52,7 +52,7 @@ async def make_refusal(
 async def show_refusal(
     refusal: Any, begun: str, message_id: str | None, config: RunnableConfig
 ) -> tuple[Any, str | None]:
-    """Show a refusal in the graph's `messages` stream, after what has been released already.
+    """Let a refusal follow what has been released already, in the graph's `messages` stream too.
 
     Args:
         refusal: The refusal.
@@ -64,10 +64,8 @@ async def show_refusal(
         What is answered: the refusal, or the part that was released and then the refusal; and the
         id of its message.
     """
-    if not isinstance(refusal, str) or not refusal:
+    if not isinstance(refusal, str) or not begun or message_id is None:
         return refusal, None
-    rest = f"\n\n{refusal}" if begun else refusal
-    if not begun or message_id is None:
-        message_id = new_message_id()
+    rest = f"\n\n{refusal}"
     await say(rest, message_id, config)
     return begun + rest, message_id

@@ -10,7 +10,9 @@ import pytest
 from drive import MODEL, Graph, chat_model, in_background, run
 from langchain.agents import create_agent
 from langchain.tools import ToolRuntime
-from langchain_core.messages import AIMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -19,7 +21,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState
 from langgraph.store.memory import InMemoryStore
-from stub_server import ChatRequest, Reply, StubServer, ToolCall
+from stub_server import Reply, StubServer
 
 from langgraph_parallel import BranchFailedError, Guard, SetupError, after_verdict, create_guardrail
 from langgraph_parallel.nodes import dispatch
@@ -96,14 +98,29 @@ TOOLS: dict[str, Callable[[Paid], BaseTool]] = {
 }
 
 
-def agent_of(server: StubServer, paid: Paid, make: Callable[[Paid], BaseTool]) -> Graph:
-    def answer(request: ChatRequest) -> Reply:
-        if any(message["role"] == "tool" for message in request.messages):
-            return Reply("all paid")
-        return Reply(tool_calls=[ToolCall("pay", {"item": SECRET})])
+class PayingModel(BaseChatModel):
+    """Calls the tool, and then answers."""
 
-    server.on(lambda request: bool(request.tools), answer)
-    made: Any = create_agent(chat_model(server), [after_verdict(make(paid))])
+    calls: int = 0
+
+    @property
+    def _llm_type(self) -> str:
+        return "paying"
+
+    def bind_tools(self, *_: Any, **__: Any) -> "PayingModel":
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        reply = AIMessage("all paid")
+        if not isinstance(messages[-1], ToolMessage):
+            call = ToolCall(name="pay", args={"item": SECRET}, id="1")
+            reply = AIMessage("", tool_calls=[call])
+        self.calls += 1
+        return ChatResult(generations=[ChatGeneration(message=reply)])
+
+
+def agent_of(model: PayingModel, paid: Paid, make: Callable[[Paid], BaseTool]) -> Graph:
+    made: Any = create_agent(model, [after_verdict(make(paid))])
     compiled: Graph = made
     return compiled
 
@@ -120,16 +137,12 @@ class TestAgents:
     def test_a_tool_waits_for_the_pass_and_never_runs_after_a_trip(
         self, server: StubServer, kind: str, mode: str, trips: bool
     ) -> None:
-        paid = Paid()
-        graph = judged(server, agent_of(server, paid, TOOLS[kind]), trips=trips)
+        paid, model = Paid(), PayingModel()
+        graph = judged(server, agent_of(model, paid, TOOLS[kind]), trips=trips)
         running = in_background(lambda: run(graph, {"input": "buy"}, mode))
         runs = 2 if mode == "batch" else 1
 
-        def has_called(log: StubServer) -> bool:
-            asked = [r for r in log.requests if r.request.tools and r.status == "done"]
-            return len(asked) == runs and log.waiting("guard") == runs
-
-        server.wait_until(has_called)
+        server.wait_until(lambda log: model.calls == runs and log.waiting("guard") == runs)
         before = list(paid.items)
         server.open("guard")
         state = running.result(10)
@@ -137,9 +150,9 @@ class TestAgents:
         assert paid.items == ([] if trips else [SECRET] * runs)
         assert state["output"] == (REFUSAL if trips else "all paid")
 
-    def test_outside_of_a_guardrail_it_just_runs(self, server: StubServer) -> None:
+    def test_outside_of_a_guardrail_it_just_runs(self) -> None:
         paid = Paid()
-        agent = agent_of(server, paid, plain_tool)
+        agent = agent_of(PayingModel(), paid, plain_tool)
         assert agent.invoke({"messages": [("user", "buy")]})["messages"][-1].text == "all paid"
         assert paid.items == [SECRET]
 
@@ -312,7 +325,8 @@ class TestNoTrace:
         self, server: StubServer, tmp_path: Path, mode: str, kind: str
     ) -> None:
         path, store, paid = tmp_path / "db.sqlite", InMemoryStore(), Paid()
-        respond = "Answer." if kind == "prompt" else agent_of(server, paid, plain_tool)
+        model = PayingModel()
+        respond = "Answer." if kind == "prompt" else agent_of(model, paid, plain_tool)
         server.on("Answer.", Reply(f"the {SECRET} is here", gate="end", gate_after=3))
         guarded = judged(server, respond, trips=True, input_key="messages")
         graph = StateGraph(MessagesState).add_node("chat", guarded).add_edge(START, "chat")
@@ -322,9 +336,8 @@ class TestNoTrace:
         async def open_when_written() -> None:
             def is_written(log: StubServer) -> bool:
                 answers = [r for r in log.requests if "Judge." not in r.request.text]
-                return log.waiting("guard") == 1 and any(
-                    r.generated >= 2 or r.status == "done" for r in answers
-                )
+                is_begun = model.calls == 1 or any(r.generated >= 2 for r in answers)
+                return log.waiting("guard") == 1 and is_begun
 
             await server.until(is_written)
             server.open("guard")

@@ -14,6 +14,7 @@ from stub_server import Reply, StubServer
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Guard, create_guardrail
+from langgraph_parallel.nodes import dispatch
 from langgraph_parallel.nodes.guard import REFUSAL
 
 MODES = ("invoke", "ainvoke", "stream", "astream", "batch", "abatch")
@@ -67,6 +68,11 @@ def is_written(written: int, runs: int = 1) -> Callable[[StubServer], bool]:
         return log.waiting("guard") == runs and len(at_gate) == runs
 
     return holds
+
+
+def is_idle(log: StubServer) -> bool:
+    """Say whether no request is open and no branch at work."""
+    return not log.open_requests and not any(live._working for live in dispatch._live.values())
 
 
 class TestTrip:
@@ -185,7 +191,7 @@ class TestCallerLeaves:
             for item in stream:
                 if "one" in str(item):
                     break
-        server.wait_until(lambda log: log.open_requests == 0)
+        server.wait_until(is_idle)
         assert [r.status for r in server.requests] == ["client_closed"]
 
     def test_a_sync_stream_that_is_closed_before_the_verdict_closes_guards_and_answer(
@@ -196,7 +202,7 @@ class TestCallerLeaves:
         with closing(stream):  # type: ignore[type-var]
             next(stream)
             server.wait_until(is_written(1))
-        server.wait_until(lambda log: log.open_requests == 0)
+        server.wait_until(is_idle)
         assert {r.status for r in server.requests} == {"client_closed"}
 
     @AROUND
