@@ -6,10 +6,10 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench-voting bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
+.PHONY: help demo test test-fast check format bench-voting bench-guardrail bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 	@echo 'Options: PYTHON=python3.12 (for .venv), ARGS="-k voting -x" (for pytest or the demo)'
 
 demo: demo-env ## Run the patterns on the embedded model: no key, no network
@@ -45,6 +45,9 @@ bench-kill: dev-env ## Kill 200 runs at random moments and resume them: takes mi
 
 bench-leaks: dev-env ## Look for leaks over 5,000 runs of each pattern: takes minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m leaks
+
+bench-guardrail: dev-env ## Measure guardrails on the wire: takes some ten minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail $(ARGS)
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

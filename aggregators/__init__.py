@@ -17,6 +17,7 @@ from langgraph_parallel.aggregators.stops import (
     settled,
     unanimous_or,
 )
+from langgraph_parallel.aggregators.trips import weight_at_least
 from langgraph_parallel.aggregators.types import (
     UNDECIDED,
     Aggregate,
@@ -61,5 +62,6 @@ __all__ = [
     "synthesize",
     "trimmed_mean",
     "unanimous_or",
+    "weight_at_least",
     "weighted",
 ]

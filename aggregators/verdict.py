@@ -1,10 +1,11 @@
 """The verdict of guards: a vote over trips."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from langgraph_parallel.aggregators.rules import all_votes, any_vote
+from langgraph_parallel.aggregators.trips import audit, half_of_the_weight
 from langgraph_parallel.aggregators.types import Ballot, Decision, Rule
 from langgraph_parallel.errors import SetupError
 
@@ -15,8 +16,20 @@ no guard had objected when one that had to speak could not."""
 Finding = Literal["passed", "tripped", "failed", "timed_out"]
 """What one guard found, or how it failed to find anything."""
 
-OnFailure = Literal["deny", "allow"]
-"""What a guard that fails or exceeds its deadline counts as."""
+OnFailure = Literal["deny", "allow", "raise"]
+"""What a guard that fails or exceeds its deadline counts as: a trip, a pass, or, where the verdict
+hangs on it, an error of the whole run."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one guard counts for."""
+
+    weight: float = 1.0
+    on_error: OnFailure | None = None
+    """Instead of the policy's own."""
+    on_timeout: OnFailure | None = None
+    """Instead of the policy's own."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +49,38 @@ class VerdictPolicy:
 
     on_error: OnFailure = "deny"
     on_timeout: OnFailure = "deny"
+    standings: Sequence[Standing] = ()
+    """One per guard in configured order; without it all weigh 1."""
 
     def __post_init__(self) -> None:
-        for option, value in (("error", self.on_error), ("timeout", self.on_timeout)):
-            if value not in get_args(OnFailure):
-                raise SetupError(
-                    f"on_guard_{option}={value!r} is unknown. Allowed: 'deny' and 'allow'."
-                )
+        check_reaction("on_guard_error", self.on_error)
+        check_reaction("on_guard_timeout", self.on_timeout)
 
-    def trips(self, finding: Finding) -> bool:
-        """Say whether a finding counts as a trip."""
-        if finding == "failed":
-            return self.on_error == "deny"
-        if finding == "timed_out":
-            return self.on_timeout == "deny"
-        return finding == "tripped"
+    @property
+    def audits(self) -> bool:
+        """Whether the guards only record what they find."""
+        return bool(getattr(self.rule, "audits", False))
+
+    def trips(self, index: int, finding: Finding) -> bool:
+        """Say whether the finding of a guard counts as a trip."""
+        return finding == "tripped" or self._reaction(index, finding) in {"deny", "raise"}
+
+    def raised_by(self, findings: Sequence[Finding | None]) -> int | None:
+        """Give the guard whose failure is an error of the run.
+
+        That is the first one of those whose failure is to be raised, if there is a denial, and not
+        also without them.
+
+        Args:
+            findings: As in `verdict`.
+
+        Returns:
+            The guard's index, or `None`.
+        """
+        raising = self._raising(findings)
+        if not raising or self._decision(findings) in {None, "passed"}:
+            return None
+        return None if self._decision(_without(findings, raising)) else raising[0]
 
     def verdict(self, findings: Sequence[Finding | None]) -> Verdict | None:
         """Decide as soon as no guard that is still at work can change a pass or a denial.
@@ -59,10 +89,19 @@ class VerdictPolicy:
             findings: One per guard in configured order; `None` where it is still at work.
 
         Returns:
-            The verdict, or `None` while it is open. A denial names a real trip first, then the
-            first failure in configured order, of what is known by then. Guards from which the
-            rule makes no decision have `failed`.
+            The verdict, or `None` while it is open. A denial names a failure that is to be raised
+            (see `raised_by`), else a real trip, else the first failure in configured order, of
+            what is known by then. Guards from which the rule makes no decision have `failed`.
         """
+        index = self.raised_by(findings)
+        if index is not None:
+            return "timed_out" if findings[index] == "timed_out" else "failed"
+        decision = self._decision(findings)
+        if decision in {None, "passed"}:
+            return decision
+        return self._decision(_without(findings, self._raising(findings))) or decision
+
+    def _decision(self, findings: Sequence[Finding | None]) -> Verdict | None:
         # All open guards pass, or all trip: for a rule in which more trips never turn a denial into
         # a pass, no mixture can do what neither can.
         lenient, strict = (self._decide(findings, is_open_trip) for is_open_trip in (False, True))
@@ -72,23 +111,70 @@ class VerdictPolicy:
             return None
         if not lenient.value:
             return "passed"
-        denials = [f for f in findings if f is not None and self.trips(f)]
+        denials = [f for i, f in enumerate(findings) if f is not None and self.trips(i, f)]
         if "tripped" in denials:
             return "blocked"
         return "timed_out" if denials[:1] == ["timed_out"] else "failed"
 
     def _decide(self, findings: Sequence[Finding | None], is_open_trip: bool) -> Decision:
-        trips = [is_open_trip if found is None else self.trips(found) for found in findings]
-        ballots = [Ballot(is_trip, index=index) for index, is_trip in enumerate(trips)]
+        ballots = [
+            Ballot(
+                is_open_trip if found is None else self.trips(index, found),
+                index=index,
+                weight=self._standing(index).weight,
+            )
+            for index, found in enumerate(findings)
+        ]
         return self.rule(ballots, len(findings))
+
+    def _raising(self, findings: Sequence[Finding | None]) -> list[int]:
+        return [i for i, f in enumerate(findings) if f and self._reaction(i, f) == "raise"]
+
+    def _reaction(self, index: int, finding: Finding) -> OnFailure | None:
+        standing = self._standing(index)
+        if finding == "failed":
+            return standing.on_error or self.on_error
+        if finding == "timed_out":
+            return standing.on_timeout or self.on_timeout
+        return None
+
+    def _standing(self, index: int) -> Standing:
+        return self.standings[index] if self.standings else Standing()
+
+
+def _without(findings: Sequence[Finding | None], left_out: Sequence[int]) -> list[Finding | None]:
+    return [None if index in left_out else found for index, found in enumerate(findings)]
+
+
+def check_reaction(option: str, value: str | None) -> None:
+    """Check what a guard that fails is to count as.
+
+    Args:
+        option: The option's name, for the message.
+        value: The option's value.
+
+    Raises:
+        SetupError: It is none of the allowed values.
+    """
+    if value not in get_args(OnFailure):
+        raise SetupError(f"{option}={value!r} is unknown. Allowed: 'deny', 'allow' and 'raise'.")
+
+
+_NAMED: dict[str, Callable[[], Rule]] = {
+    "any": any_vote,
+    "all": all_votes,
+    "weighted": half_of_the_weight,
+    "audit": audit,
+}
 
 
 def verdict_rule(rule: str | Rule) -> Rule:
     """Build the rule of a verdict from its name.
 
     Args:
-        rule: `any`, `all`, or a rule over ballots that are `True` for a trip, such as
-            `at_least(2)`.
+        rule: `any`; `all`; `weighted`, which denies when the guards that trip have at least half of
+            all weight; `audit`, which records and never denies; or a rule over ballots that are
+            `True` for a trip, such as `at_least(2)` or `weight_at_least(1.5)`.
 
     Raises:
         SetupError: Unknown name.
@@ -99,9 +185,10 @@ def verdict_rule(rule: str | Rule) -> Rule:
     """
     if not isinstance(rule, str):
         return rule
-    if rule not in {"any", "all"}:
+    if rule not in _NAMED:
         raise SetupError(
             f"Unknown verdict rule {rule!r}. Allowed: 'any' (one trip blocks), 'all' (only if all "
-            "guards trip), or a rule such as at_least(2)."
+            "guards trip), 'weighted' (half of the guards' weight), 'audit' (record, never block), "
+            "or a rule such as at_least(2)."
         )
-    return any_vote() if rule == "any" else all_votes()
+    return _NAMED[rule]()

@@ -1,6 +1,6 @@
 """Guardrail: checks run while the answer is written; a trip discards it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -19,8 +19,17 @@ from langgraph_parallel.graphs.wiring import (
     check_portable,
     compiled,
 )
-from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard, GuardrailSpec, Mode
+from langgraph_parallel.nodes.guard import REFUSAL, RESPOND, Guard
 from langgraph_parallel.nodes.guardrail import FAN_OUT, VERDICT, GuardrailNodes
+from langgraph_parallel.nodes.guardrail_spec import (
+    LOOKBACK,
+    MAX_HELD,
+    GuardrailSpec,
+    Mode,
+    OnBlock,
+    Refusal,
+    Release,
+)
 from langgraph_parallel.nodes.keys import Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 from langgraph_parallel.nodes.models import ModelLike
@@ -29,14 +38,21 @@ from langgraph_parallel.nodes.settings import Configure
 
 def build_guardrail(
     respond: Any,
-    guards: Sequence[Guard],
+    guards: Sequence[Guard] = (),
     *,
+    output_guards: Sequence[Guard] = (),
     verdict: str | Rule = "any",
+    output_verdict: str | Rule = "any",
+    output_window: int | None = None,
+    output_lookback: int = LOOKBACK,
     model: ModelLike = None,
-    refusal: str | Callable[[Mapping[str, Any]], str] = REFUSAL,
+    refusal: Refusal = REFUSAL,
+    on_block: OnBlock = "refuse",
     on_guard_error: OnFailure = "deny",
     on_guard_timeout: OnFailure = "deny",
     mode: Mode = "parallel",
+    release: Release = "on_verdict",
+    max_held: int = MAX_HELD,
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
@@ -53,15 +69,23 @@ def build_guardrail(
     Temporal's plugin for LangGraph asks for: bare async methods, for async runs only.
     """
     check_models(model, guards)
+    check_models(model, output_guards)
     spec = GuardrailSpec(
         respond,
         list(guards),
+        output_guards=list(output_guards),
         verdict=verdict,
+        output_verdict=output_verdict,
+        output_window=output_window,
+        output_lookback=output_lookback,
         model=model,
         refusal=refusal,
+        on_block=on_block,
         on_guard_error=on_guard_error,
         on_guard_timeout=on_guard_timeout,
         mode=mode,
+        release=release,
+        max_held=max_held,
         timeout=timeout,
         retries=retries,
     )
@@ -79,7 +103,8 @@ def build_guardrail(
     graph.add_edge(RESPOND, VERDICT)
     add_node(graph, VERDICT, nodes.verdict)
     graph.add_edge(START, FAN_OUT)
-    at_once = [*names, RESPOND] if mode == "parallel" or configure is not None else names
+    is_answered_at_once = mode == "parallel" or configure is not None or not names
+    at_once = [*names, RESPOND] if is_answered_at_once else names
     add_router(graph, FAN_OUT, nodes.route, at_once)
     add_router(graph, VERDICT, nodes.after_verdict, [RESPOND, END])
     return graph
@@ -87,14 +112,21 @@ def build_guardrail(
 
 def create_guardrail(
     respond: Any,
-    guards: Sequence[Guard],
+    guards: Sequence[Guard] = (),
     *,
+    output_guards: Sequence[Guard] = (),
     verdict: str | Rule = "any",
+    output_verdict: str | Rule = "any",
+    output_window: int | None = None,
+    output_lookback: int = LOOKBACK,
     model: ModelLike = None,
-    refusal: str | Callable[[Mapping[str, Any]], str] = REFUSAL,
+    refusal: Refusal = REFUSAL,
+    on_block: OnBlock = "refuse",
     on_guard_error: OnFailure = "deny",
     on_guard_timeout: OnFailure = "deny",
     mode: Mode = "parallel",
+    release: Release = "on_verdict",
+    max_held: int = MAX_HELD,
     timeout: float | None = None,
     retries: int = 2,
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY,
@@ -111,18 +143,41 @@ def create_guardrail(
     flow as they come. A trip ends the answer's request at once. `graph.invoke({"input": ...})`
     gives `output`, the answer or the refusal, and `report`, with `verdict` and an entry per guard.
 
+    What the answer does beside writing, such as the tools of an agent, is held back by
+    `after_verdict`. A guard with `rewrites=True` changes the text: of the input, the answer in
+    flight is discarded and begun again with the new one; of the answer, the new text is released.
+
     Args:
         respond: What answers: a prompt for the model, a chat model, any Runnable, a sync or async
             function or generator function, or a compiled agent graph. It is run apart from this
             graph's streams and thread, so that nothing of it shows before the verdict.
-        guards: `Guard`s, in the order of the report.
-        verdict: What blocks: `"any"` trip, `"all"` guards, or a rule such as `at_least(2)`.
+        guards: `Guard`s that read the input, in the order of the report.
+        output_guards: `Guard`s that read the answer before it is released. They run in the answer's
+            own node.
+        verdict: What blocks: `"any"` trip, `"all"` guards, `"weighted"` (those that trip have half
+            of all `weight`), `"audit"` (nothing: findings are for the record), or a rule such as
+            `at_least(2)` or `weight_at_least(1.5)`.
+        output_verdict: The same for the output guards.
+        output_window: Characters after which the output guards judge what is written so far, while
+            the rest is being written; `None` to judge the whole answer at its end, which until then
+            is all held.
+        output_lookback: Characters at the end of each window that are released only once they have
+            been judged again with the next: a match up to this length is found whole, wherever a
+            border cuts it.
         model: Chat model or model string, as in `create_sectioning`, for a prompt and for guards
             without their own.
-        refusal: What is answered instead: a text, or a function from the report to a text.
-        on_guard_error: What a guard that fails counts as: `"deny"` or `"allow"`.
-        on_guard_timeout: What a guard that exceeds its deadline counts as: `"deny"` or `"allow"`.
+        refusal: What is answered instead: a text, or a function or Runnable of the report. If a
+            part of the answer was released before an output guard tripped, it follows that part,
+            in the `messages` stream too; else it is in the state alone.
+        on_block: `"refuse"`, or `"raise"` for `GuardrailTripped` instead of the refusal.
+        on_guard_error: What a guard that fails counts as: `"deny"`, `"allow"`, or `"raise"`, an
+            error of the run unless the verdict is certain without it.
+        on_guard_timeout: The same for a guard that exceeds its deadline.
         mode: `"parallel"`, or `"blocking"`: the guards first and nothing else.
+        release: `"on_verdict"`, or `"immediately"`: tokens leave before the verdict, and a trip
+            only ends the answer early.
+        max_held: Pieces of the answer (tokens, mostly) that wait for the verdict; then the model's
+            stream is read no further.
         timeout: Seconds that the answer may take; `None` for no limit.
         retries: Further tries of a call after an error with which a retry can help.
         max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
@@ -141,7 +196,9 @@ def create_guardrail(
     Raises:
         SetupError: Here, when an option cannot work; at run time, when the input is missing.
         ModelUnavailableError: The model cannot be used on this machine.
-        BranchFailedError: At run time, when the guards passed the input but the answer failed.
+        BranchFailedError: At run time, when the guards passed the input but the answer failed, or
+            a guard failed whose failure is to be raised.
+        GuardrailTripped: At run time, on a denial, with `on_block="raise"`.
 
     Example:
         ```python
@@ -157,12 +214,19 @@ def create_guardrail(
     graph = build_guardrail(
         respond,
         guards,
+        output_guards=output_guards,
         verdict=verdict,
+        output_verdict=output_verdict,
+        output_window=output_window,
+        output_lookback=output_lookback,
         model=model,
         refusal=refusal,
+        on_block=on_block,
         on_guard_error=on_guard_error,
         on_guard_timeout=on_guard_timeout,
         mode=mode,
+        release=release,
+        max_held=max_held,
         timeout=timeout,
         retries=retries,
         max_concurrency=max_concurrency,

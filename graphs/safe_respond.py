@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from langgraph_parallel.graphs.guardrail import create_guardrail
 from langgraph_parallel.graphs.settings import model_field, prompt_field
-from langgraph_parallel.nodes.guard import DEFAULT_DEADLINE, REFUSAL, Guard, GuardrailSpec
+from langgraph_parallel.nodes.guard import DEFAULT_DEADLINE, REFUSAL, Guard
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 
 RESPOND_PROMPT = "You are a helpful assistant. Answer briefly and say so when you do not know."
 INJECTION = (

@@ -13,6 +13,7 @@ from langgraph.types import All, Checkpointer
 from typing_extensions import TypedDict
 
 from langgraph_parallel.errors import SetupError
+from langgraph_parallel.graphs.closing import ClosingGraph
 from langgraph_parallel.nodes.branch import Branch
 from langgraph_parallel.nodes.cache import CACHE
 from langgraph_parallel.nodes.calls import is_async
@@ -69,6 +70,7 @@ class PatternGraph(StateGraph[Any, Any, Any, Any]):
     def compile(self, *args: Any, **options: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
         """Compile the graph, with the options of `StateGraph.compile`."""
         graph = super().compile(*args, **options)
+        graph.__class__ = ClosingGraph
         for name, inside in self.inside.items():
             graph.nodes[name].subgraphs = [inside]  # so that LangGraph draws it and shows its state
         cache = {} if graph.cache is None else {CACHE: graph.cache}

@@ -50,6 +50,8 @@ class BranchResult(TypedDict):
     """Id of the dispatch; in the state only, not in the report."""
     message_id: NotRequired[str]
     """Id of the message that was streamed; in the state only, not in the report."""
+    denied: NotRequired[dict[str, Any]]
+    """Guardrail: how the guards of the answer denied it; in the state only, not in the report."""
 
 
 @dataclass(frozen=True)

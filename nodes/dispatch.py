@@ -62,6 +62,12 @@ class Live:
         """Set when an answer that was held back may leave."""
         self.denied = asyncio.Event()
         """Set when an answer that was held back must not leave."""
+        self.stale = asyncio.Event()
+        """Set when the answer in flight is of no use: it is denied, or its input was rewritten."""
+        self.released_anew = asyncio.Event()
+        """Set when the answer to the rewritten input may leave."""
+        self.rewriting: Any = None
+        """Guardrail: the input on its way through the guards that may rewrite it."""
         self.outcomes: dict[int, Any] = {}
         """What finished branches found, by index."""
         self.branches: Any = None

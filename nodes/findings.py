@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from langgraph_parallel.aggregators.verdict import Finding
+from langgraph_parallel.aggregators.verdict import Finding, Verdict, VerdictPolicy
 from langgraph_parallel.nodes.branch import BranchResult
 from langgraph_parallel.nodes.dispatch import Live
-from langgraph_parallel.nodes.guard import Guard, GuardrailSpec
+from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
 
 
@@ -25,61 +26,117 @@ def finding(result: BranchResult) -> Finding | None:
 
 
 def act_on_verdict(spec: GuardrailSpec, live: Live) -> None:
-    """Release or end the answer as soon as the verdict cannot change any more."""
-    verdict = spec.policy.verdict([live.outcomes.get(i) for i in range(len(spec.guards))])
-    if verdict is None:
-        return
-    (live.released if verdict == "passed" else live.denied).set()
-    live.settled.set()
-    live.all_begun.set()
+    """Release or end the answer as soon as the verdict cannot change any more.
 
-
-def read_finding(output: Any, guard: Guard) -> dict[str, Any]:
-    """Read a guard's output.
-
-    Raises:
-        TypeError: It is `None`, as that of a vote without a decision; or, where `trip_on` does not
-            say which output trips, neither a bool nor a dict with `tripped`.
+    An answer to an input that has been rewritten since is of no use, and never released.
     """
-    reason = None
-    if isinstance(output, dict) and "tripped" in output:
-        reason, output = output.get("reason"), output["tripped"]
-        if isinstance(output, bool):
-            return {"tripped": output, "reason": reason}
-    if output is None or (guard.trip_on is True and not isinstance(output, bool)):
-        raise TypeError(
-            f"Guard {guard.name!r} gave {output!r:.80}. Give True when it trips and False when it "
-            "passes, or {'tripped': bool, 'reason': str}; or say with trip_on= which output trips."
-        )
-    return {"tripped": output == guard.trip_on, "reason": reason}
+    rewriting = live.rewriting
+    is_rewritten = rewriting is not None and rewriting.is_changed
+    is_open = rewriting is not None and not rewriting.done.is_set()
+    if is_rewritten and not is_open:
+        live.stale.set()
+    verdict = spec.policy.verdict([live.outcomes.get(i) for i in range(len(spec.guards))])
+    if verdict is None or (verdict == "passed" and is_open):
+        return
+    if verdict != "passed":
+        live.denied.set()
+        live.stale.set()
+    elif is_rewritten:
+        live.released_anew.set()
+    else:
+        live.released.set()
+    live.all_begun.set()
+    if not spec.policy.audits:
+        live.settled.set()
 
 
 def guard_report(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[str, Any]:
-    """Make the guardrail's own part of the report."""
-    guards = [result for result in results if result["index"] < len(spec.guards)]
-    entries = [
-        {
-            "name": result["name"],
-            "finding": finding(result) or "cancelled",
-            "reason": result["output"]["reason"] if result["status"] == "ok" else result["error"],
-            "seconds": result["seconds"],
-            "usage": result["usage"],
-        }
-        for result in guards
-    ]
-    denied = [
-        entry
-        for entry, result in zip(entries, guards, strict=True)
-        if (found := finding(result)) is not None and spec.policy.trips(found)
-    ]
-    ends = [r["started"] + r["seconds"] for r in guards if r["status"] != "cancelled"]
-    answer = next((r for r in results if r["index"] == len(spec.guards)), None)
-    saved = 0.0
-    if answer is not None and answer["status"] == "ok" and ends:
-        saved = max(max(ends) - answer["started"], 0.0)
+    """Make the guardrail's own part of the report.
+
+    Args:
+        spec: The options.
+        results: The results of guards and answer by index.
+    """
+    count = len(spec.guards)
+    inputs = [result for result in results if result["index"] < count]
+    outputs = [result for result in results if result["index"] > count]
+    answer = next((result for result in results if result["index"] == count), None)
+    verdict = verdict_of(spec, results)
+    if verdict == "passed":
+        denials: list[BranchResult] = []
+    elif denial_of_answer(spec, results) is not None:
+        denials = [r for r in outputs if _denies(spec.output_policy, r, count + 1)]
+    else:
+        denials = [r for r in inputs if _denies(spec.policy, r, 0)]
+    reasons = [_reason(result) for result in denials]
     return {
-        "guards": entries,
-        "blocked_by": [entry["name"] for entry in denied],
-        "reasons": [entry["reason"] for entry in denied if entry["reason"]],
-        "seconds_saved": round(min(saved, answer["seconds"]) if answer else 0.0, 4),
+        "verdict": verdict,
+        "guards": [_entry(result) for result in inputs],
+        "output_guards": [_entry(result) for result in outputs],
+        "blocked_by": [result["name"] for result in denials],
+        "reasons": [reason for reason in reasons if reason],
+        "seconds_saved": _saved(inputs, answer),
     }
+
+
+def verdict_of(spec: GuardrailSpec, results: Sequence[BranchResult]) -> Verdict:
+    """Give the verdict of all guards: of the input, then of the answer."""
+    denial = denial_of_answer(spec, results)
+    if denial is not None:
+        verdict: Verdict = denial["verdict"]
+        return verdict
+    return _verdict_on_input(spec, results) or "failed"
+
+
+def denial_of_answer(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[str, Any] | None:
+    """Give how the output guards denied the answer, if that is what the verdict rests on."""
+    if _verdict_on_input(spec, results) not in {None, "passed"}:
+        return None
+    return next((result["denied"] for result in results if "denied" in result), None)
+
+
+def raised_by(spec: GuardrailSpec, results: Sequence[BranchResult]) -> BranchResult | None:
+    """Give the guard whose failure is an error of the run, if there is one."""
+    denial = denial_of_answer(spec, results)
+    if denial is not None:
+        index = denial["raised_by"]
+    else:
+        index = spec.policy.raised_by(_findings(spec, results))
+    return next((result for result in results if result["index"] == index), None)
+
+
+def _verdict_on_input(spec: GuardrailSpec, results: Sequence[BranchResult]) -> Verdict | None:
+    return spec.policy.verdict(_findings(spec, results)) if spec.guards else "passed"
+
+
+def _findings(spec: GuardrailSpec, results: Sequence[BranchResult]) -> list[Finding | None]:
+    return [finding(result) for result in results if result["index"] < len(spec.guards)]
+
+
+def _denies(policy: VerdictPolicy, result: BranchResult, first: int) -> bool:
+    found = finding(result)
+    return found is not None and policy.trips(result["index"] - first, found)
+
+
+def _entry(result: BranchResult) -> dict[str, Any]:
+    found = finding(result) or "cancelled"
+    is_rewrite = found == "passed" and "rewrite" in result["output"]
+    return {
+        "name": result["name"],
+        "finding": "rewritten" if is_rewrite else found,
+        "reason": _reason(result),
+        "seconds": result["seconds"],
+        "usage": result["usage"],
+    }
+
+
+def _reason(result: BranchResult) -> str | None:
+    return result["output"]["reason"] if result["status"] == "ok" else result["error"]
+
+
+def _saved(guards: Sequence[BranchResult], answer: BranchResult | None) -> float:
+    """Give the seconds by which the answer's work and the guards' overlapped."""
+    ends = [r["started"] + r["seconds"] for r in guards if r["status"] != "cancelled"]
+    if answer is None or answer["status"] != "ok" or not ends:
+        return 0.0
+    return round(min(max(max(ends) - answer["started"], 0.0), answer["seconds"]), 4)

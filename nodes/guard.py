@@ -1,24 +1,19 @@
-"""Guards, and the options of a guardrail graph."""
+"""Guards: what checks the input or the answer."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
-from typing import Any, Literal, get_args
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, Field
 
-from langgraph_parallel.aggregators.types import Rule
-from langgraph_parallel.aggregators.verdict import OnFailure, VerdictPolicy, verdict_rule
+from langgraph_parallel.aggregators.verdict import OnFailure, Standing, check_reaction
 from langgraph_parallel.errors import SetupError
-from langgraph_parallel.nodes.branch import Branch, check_retries
-from langgraph_parallel.nodes.models import ModelLike
+from langgraph_parallel.nodes.branch import Branch
 
 RESPOND = "respond"
 DEFAULT_DEADLINE = 10.0
 REFUSAL = "I can't help with that."
-
-Mode = Literal["parallel", "blocking"]
-"""Whether the answer is written beside the guards, or only after they have passed the input."""
 
 
 class GuardReply(BaseModel):
@@ -28,9 +23,17 @@ class GuardReply(BaseModel):
     tripped: bool = Field(description="True if the text must be blocked, false if it may pass.")
 
 
+class RewriteReply(GuardReply):
+    """What the model of a guard that rewrites replies."""
+
+    rewrite: str | None = Field(
+        description="The whole text as it should be instead, or null if it may stay as it is."
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Guard(Branch):
-    """A check of the input; it trips when the answer must not be given.
+    """A check of the input or of the answer; it trips when the answer must not be given.
 
     A `schema` of your own has a field `tripped` and may have `reason`. A `run` gives `True` when
     it trips, or a dict with these keys.
@@ -44,58 +47,43 @@ class Guard(Branch):
     """The deadline: seconds until the guard counts as failed."""
     trip_on: Any = True
     """The output of the `run` that is a trip, such as the label `"unsafe"` of a vote."""
-
-
-@dataclass(frozen=True)
-class GuardrailSpec:
-    """The options of a guardrail graph; `create_guardrail` says what they mean."""
-
-    respond: Any
-    guards: Sequence[Guard]
-    _: KW_ONLY
-    verdict: str | Rule = "any"
-    model: ModelLike = None
-    refusal: str | Callable[[Mapping[str, Any]], str] = REFUSAL
-    on_guard_error: OnFailure = "deny"
-    on_guard_timeout: OnFailure = "deny"
-    mode: Mode = "parallel"
-    timeout: float | None = None
-    retries: int = 2
+    on_error: OnFailure | None = None
+    """What it counts as when it fails; the guardrail's `on_guard_error` when left out."""
+    on_timeout: OnFailure | None = None
+    """What it counts as when it exceeds its deadline; `on_guard_timeout` when left out."""
+    weight: float = 1.0
+    """What its trip weighs, for verdicts that weigh."""
+    rewrites: bool = False
+    """Whether it may change the text. Its `run` then gives the text as it should be (the same
+    text: nothing to change), or a dict with `rewrite`; a prompt's model is asked for one. The
+    verdict waits for it, and several of them work one after another, in their order."""
 
     def __post_init__(self) -> None:
-        """Check the options against one another.
+        """Check what can be known before any call.
 
         Raises:
-            SetupError: An option is unknown or out of its range.
+            SetupError: As in `Branch`, or an option is out of its range.
         """
-        check_retries(self.retries)
-        for guard in self.guards:
-            if not isinstance(guard, Guard):
-                raise SetupError(f"{guard!r} is not a guard. Give Guard('name', 'prompt').")
-            if guard.timeout is None:
-                raise SetupError(
-                    f"Guard {guard.name!r} has no deadline: if it hung, the answer would never "
-                    f"leave. Give timeout= in seconds; the default is {DEFAULT_DEADLINE:g}."
-                )
-        if self.mode not in get_args(Mode):
-            raise SetupError(f"Unknown mode {self.mode!r}. Allowed: {', '.join(get_args(Mode))}.")
-        needed = getattr(self.policy.rule, "needs", 1)
-        if needed > len(self.guards) > 0:
+        super().__post_init__()
+        for option, value in (("on_error", self.on_error), ("on_timeout", self.on_timeout)):
+            if value is not None:
+                check_reaction(f"Guard {self.name!r}: {option}", value)
+        if not (self.weight >= 0 and math.isfinite(self.weight)):
             raise SetupError(
-                f"The verdict needs {needed} trips, but there are {len(self.guards)} guards. Give "
-                f"a threshold from 1 to {len(self.guards)}."
+                f"Guard {self.name!r} has weight={self.weight}. Give a number from 0 up."
             )
-        _ = self.answer
+        if self.rewrites and self.trip_on is not True:
+            raise SetupError(
+                f"Guard {self.name!r} has trip_on= beside rewrites=True: what it gives is a text, "
+                "not a label. Leave out one of them."
+            )
 
-    @cached_property
-    def policy(self) -> VerdictPolicy:
-        """How findings become a verdict."""
-        rule = verdict_rule(self.verdict)
-        return VerdictPolicy(rule, self.on_guard_error, self.on_guard_timeout)
 
-    @cached_property
-    def answer(self) -> Branch:
-        """What answers, as a branch: a prompt for the model, or a run."""
-        if isinstance(self.respond, str):
-            return Branch(RESPOND, self.respond, model=self.model, timeout=self.timeout)
-        return Branch(RESPOND, run=self.respond, timeout=self.timeout)
+def standing(guard: Guard) -> Standing:
+    """Give what a guard counts for in a verdict."""
+    return Standing(guard.weight, guard.on_error, guard.on_timeout)
+
+
+def rewriters(guards: Sequence[Guard]) -> list[int]:
+    """Give the indexes of the guards that may rewrite the text."""
+    return [index for index, guard in enumerate(guards) if guard.rewrites]

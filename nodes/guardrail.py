@@ -1,6 +1,5 @@
 """The nodes of the guardrail pattern."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -9,11 +8,9 @@ from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from langgraph_parallel.aggregators.ballots import match_option
-from langgraph_parallel.errors import BranchFailedError
+from langgraph_parallel.errors import BranchFailedError, GuardrailTripped
+from langgraph_parallel.nodes.answering import Writer
 from langgraph_parallel.nodes.branch import BranchResult, check_names
-from langgraph_parallel.nodes.cache import remembered
-from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.dispatch import (
     Dispatch,
     close_dispatch,
@@ -24,23 +21,24 @@ from langgraph_parallel.nodes.dispatch import (
 )
 from langgraph_parallel.nodes.findings import (
     act_on_verdict,
+    denial_of_answer,
     finding,
     guard_input,
     guard_report,
-    read_finding,
+    raised_by,
+    verdict_of,
 )
-from langgraph_parallel.nodes.guard import RESPOND, Guard, GuardrailSpec, GuardReply
-from langgraph_parallel.nodes.hold import Answer, Released
-from langgraph_parallel.nodes.idle import freeing_place
+from langgraph_parallel.nodes.guard import RESPOND, rewriters
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec, blocked_message
+from langgraph_parallel.nodes.judging import judge
 from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
-from langgraph_parallel.nodes.meter import Meter
-from langgraph_parallel.nodes.models import get_model
-from langgraph_parallel.nodes.prompts import render
+from langgraph_parallel.nodes.meter import Meter, add_usage
+from langgraph_parallel.nodes.refusing import make_refusal, show_refusal
 from langgraph_parallel.nodes.report import make_report, results_of
-from langgraph_parallel.nodes.run import Parcel, Task, default_for, make_task, run_branch
+from langgraph_parallel.nodes.rewriting import Rewriting, last_rewrite, value_to_rewrite
+from langgraph_parallel.nodes.run import Parcel, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
-from langgraph_parallel.nodes.source import source_config, stream_of
 
 FAN_OUT, VERDICT = "fan_out", "verdict"
 
@@ -62,18 +60,32 @@ class GuardrailNodes:
         self.configure = configure
         self.context_schema = context_schema
         reserved = [*OWN_KEYS, keys.input, keys.output, FAN_OUT, VERDICT, RESPOND]
-        check_names("guard", [guard.name for guard in spec.guards], reserved)
+        self.output_limiter = Limiter(limiter.max_concurrency)
+        if spec.guards or not spec.output_guards:
+            check_names("guard", [guard.name for guard in spec.guards], reserved)
+        if spec.output_guards:
+            check_names("output guard", [guard.name for guard in spec.output_guards], reserved)
 
     async def fan_out(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
     ) -> dict[str, Any]:
-        """Open a dispatch; where there is nothing to do, answer at once."""
+        """Open a dispatch; without guards of the input it has passed from the start.
+
+        Where there is nothing to do, answer at once.
+        """
+        spec = self._spec(runtime)
         if self.keys.is_nothing(state):
-            own = guard_report(self._spec(runtime), [])
-            report = {**make_report("guardrail", no_dispatch(), []), **own, "verdict": "passed"}
-            return {**self.keys.empty(""), REPORT: report}
-        self.keys.read(state)
-        return {DISPATCH: new_dispatch(run_limit(config))}
+            report = {**make_report("guardrail", no_dispatch(), []), **guard_report(spec, [])}
+            return {**self.keys.empty(""), REPORT: {**report, "verdict": "passed"}}
+        value = self.keys.read(state)
+        dispatch = new_dispatch(run_limit(config))
+        if not spec.guards:
+            return {DISPATCH: Dispatch(**{**dispatch, "passed": True})}
+        if live := find_live(dispatch):
+            live.rewriting = Rewriting(value, rewriters(spec.guards))
+            if spec.policy.audits:
+                act_on_verdict(spec, live)
+        return {DISPATCH: dispatch}
 
     async def route(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
@@ -93,9 +105,10 @@ class GuardrailNodes:
             make_task(index, guard, default, guard_input(guard, value))
             for index, guard in enumerate(spec.guards)
         ]
-        if spec.mode == "parallel":
-            tasks.append(make_task(len(tasks), spec.answer, default, value))
-        return [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
+        sends = [Send(task["name"], Parcel(dispatch=dispatch, tasks=[task])) for task in tasks]
+        if spec.mode == "parallel" or not tasks:
+            sends.append(await self._send_answer(spec, dispatch, value))
+        return sends
 
     async def guard(
         self, parcel: Parcel, config: RunnableConfig, runtime: Runtime[Any]
@@ -103,28 +116,22 @@ class GuardrailNodes:
         """Run one guard; with the verdict that it completes, release or end the answer."""
         spec = self._spec(runtime)
         (task,) = parcel["tasks"]
-        guard = spec.guards[task["index"]]
+        index = task["index"]
+        guard = spec.guards[index]
         live = find_live(parcel["dispatch"])
+        rewriting: Rewriting | None = live.rewriting if live else None
 
         async def work(config: RunnableConfig) -> dict[str, Any]:
             if live:
-                live.begun.add(task["index"])
+                live.begun.add(index)
                 if len(live.begun) == len(spec.guards):
                     live.all_begun.set()
-            if task["prompt"] is None:
-                output = await run(guard.run, task["input"], config, runtime)
-                return read_finding(plain(output), guard)
+            value = task["input"]
+            if guard.rewrites:
+                value = value_to_rewrite(spec, guard, index, rewriting, value)
             chosen = guard.model if guard.model is not None else spec.model
-            reply = await remembered(
-                lambda model: _ask_guard(model, task, guard, config),
-                await get_model(chosen if isinstance(chosen, BaseChatModel) else task["model"]),
-                pattern="guardrail",
-                task=task,
-                schema=guard.schema,
-                config=config,
-                meter=meter,
-            )
-            return read_finding(reply, guard)
+            model = chosen if isinstance(chosen, BaseChatModel) else task["model"]
+            return await judge(guard, value, model, config, runtime, kept=(task, meter))
 
         meter = Meter()
         try:
@@ -139,14 +146,18 @@ class GuardrailNodes:
                 retries=spec.retries,
                 timeout=guard.timeout,
                 settled=live.settled if live else None,
+                after=rewriting.turn(index) if rewriting else None,
                 meter=meter,
             )
             if live:
-                live.outcomes[task["index"]] = finding(result)
+                live.outcomes[index] = finding(result)
+                if rewriting:
+                    rewriting.finish(index, result["output"])
                 act_on_verdict(spec, live)
         except BaseException:  # such as an interrupt: there is no verdict to wait for in this run
             if live:
                 live.denied.set()
+                live.stale.set()
                 close_dispatch(parcel["dispatch"])
             raise
         return {RESULTS: [result]}
@@ -159,45 +170,13 @@ class GuardrailNodes:
         In a run that goes on in another process the guards cannot be heard from here: then the
         answer is put off until they are done.
         """
-        spec = self._spec(runtime)
         dispatch = parcel["dispatch"]
-        (task,) = parcel["tasks"]
         live = find_live(dispatch)
-        is_passed = bool(dispatch.get("passed"))
-        if live is None and not is_passed:
+        if live is None and not dispatch.get("passed"):
             return {RESULTS: []}
-        released = None if is_passed or live is None else live.released
-        message_ids: list[str] = []
-
-        async def work(_: RunnableConfig) -> Any:
-            answer = Answer()
-            source = self._source(spec, task, source_config(config, meter), runtime)
-            async with answer.written_by(freeing_place(source, released)):
-                message = await Released(answer, released).ainvoke(
-                    render("", task["input"])[1:], config
-                )
-            message_ids.append(str(message.id))
-            return answer.output
-
-        meter = Meter()
-        result = await run_branch(
-            task,
-            work,
-            dispatch=dispatch,
-            live=live,
-            config=config,
-            runtime=runtime,
-            limiter=self.limiter,
-            retries=spec.retries,
-            timeout=spec.timeout,
-            settled=live.denied if live and not is_passed else None,
-            # Else it could take the place of a guard, whose verdict it waits for.
-            after=live.all_begun if live and not is_passed else None,
-            meter=meter,
-        )
-        if message_ids:
-            result["message_id"] = message_ids[-1]
-        return {RESULTS: [result]}
+        spec = self._spec(runtime)
+        writer = Writer(spec, dispatch, live, self.limiter, self.output_limiter, config, runtime)
+        return {RESULTS: await writer.write(parcel["tasks"])}
 
     async def verdict(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
@@ -205,33 +184,37 @@ class GuardrailNodes:
         """Give the answer or the refusal; start the answer if it has waited for the guards.
 
         Raises:
-            BranchFailedError: The guards passed the input, but the answer failed.
+            BranchFailedError: The guards passed the input, but the answer failed; or a guard whose
+                failure is to be raised failed; or the refusal.
+            GuardrailTripped: The guards denied, and that is to be raised.
         """
         spec = self._spec(runtime)
         dispatch: Dispatch = state[DISPATCH]
         results = results_of(state, RESULTS, dispatch)
-        guards = [result for result in results if result["index"] < len(spec.guards)]
         answer = next((result for result in results if result["index"] == len(spec.guards)), None)
-        verdict = spec.policy.verdict([finding(result) for result in guards]) or "failed"
-        is_put_off = answer is None or answer["status"] == "cancelled"
-        # A run that goes on after an answer that failed: the answer is written again.
-        is_repeated = answer is not None and answer["status"] != "ok" and not find_live(dispatch)
-        if verdict == "passed" and (is_put_off or is_repeated):
+        verdict = verdict_of(spec, results)
+        if verdict == "passed" and _is_to_be_written(answer, dispatch):
             open_live(dispatch, run_limit(config))
             return {NEXT: {**dispatch, "passed": True}}
         close_dispatch(dispatch)
-        report = {**make_report("guardrail", dispatch, results), **guard_report(spec, results)}
-        report["verdict"] = verdict
-        if verdict != "passed" or answer is None:
-            refusal = spec.refusal if isinstance(spec.refusal, str) else spec.refusal(report)
-            return {**self.keys.write(refusal), REPORT: report}
-        if answer["status"] != "ok":
-            raise BranchFailedError(
-                f"The guards passed the input, but the answer failed ({answer['status']}): "
-                f"{answer['error']}",
-                report,
-            )
-        return {**self.keys.write(answer["output"], answer.get("message_id")), REPORT: report}
+        report: dict[str, Any] = {
+            **make_report("guardrail", dispatch, results),
+            **guard_report(spec, results),
+        }
+        if verdict == "passed" and answer and answer["status"] == "ok":
+            return {**self.keys.write(answer["output"], answer.get("message_id")), REPORT: report}
+        failed = raised_by(spec, results)
+        if failed is not None or verdict == "passed":
+            raise BranchFailedError(_failure(failed, answer), report)
+        if spec.on_block == "raise":
+            raise GuardrailTripped(blocked_message(report), report)
+        refusal, used = await make_refusal(spec.refusal, report, config, runtime)
+        report["usage"] = {**report["usage"], **add_usage(report["usage"], used)}
+        denial = denial_of_answer(spec, results)
+        begun = denial["released"] if denial else ""
+        message_id = answer.get("message_id") if answer else None
+        refusal, message_id = await show_refusal(refusal, begun, message_id, config)
+        return {**self.keys.write(refusal, message_id), REPORT: report}
 
     async def after_verdict(
         self, state: dict[str, Any], config: RunnableConfig, runtime: Runtime[Any]
@@ -241,35 +224,38 @@ class GuardrailNodes:
         if passed is None:
             return END
         spec = self._spec(runtime)
-        default = await default_for([spec.answer], spec.model)
-        task = make_task(len(spec.guards), spec.answer, default, self.keys.read(state))
-        return [Send(RESPOND, Parcel(dispatch=passed, tasks=[task]))]
+        results = results_of(state, RESULTS, passed)
+        guards = [result for result in results if result["index"] < len(spec.guards)]
+        value = last_rewrite(guards, self.keys.read(state))
+        return [await self._send_answer(spec, passed, value)]
+
+    async def _send_answer(self, spec: GuardrailSpec, dispatch: Dispatch, value: Any) -> Send:
+        """Start the answer; the output guards' tasks go with it."""
+        default = await default_for([spec.answer, *spec.output_guards], spec.model)
+        branches = enumerate([spec.answer, *spec.output_guards], start=len(spec.guards))
+        tasks = [
+            make_task(index, branch, default, None if index > len(spec.guards) else value)
+            for index, branch in branches
+        ]
+        return Send(RESPOND, Parcel(dispatch=dispatch, tasks=tasks))
 
     def _spec(self, runtime: Runtime[Any]) -> GuardrailSpec:
         return configured(self.spec, self.configure, self.context_schema, runtime)
 
-    async def _source(
-        self, spec: GuardrailSpec, task: Task, config: RunnableConfig, runtime: Runtime[Any]
-    ) -> AsyncIterator[Any]:
-        if task["prompt"] is None:
-            pieces = stream_of(spec.respond, task["input"], config, runtime)
-        else:
-            chosen = spec.model if isinstance(spec.model, BaseChatModel) else task["model"]
-            model = await get_model(chosen)
-            pieces = model.astream(render(task["prompt"], task["input"]), config)
-        async for piece in pieces:
-            yield piece
+
+def _is_to_be_written(answer: BranchResult | None, dispatch: Dispatch) -> bool:
+    if answer is None:
+        return True
+    is_put_off = answer["status"] == "cancelled"
+    # A run that goes on after an answer that failed: the answer is written again.
+    return is_put_off or (answer["status"] != "ok" and not find_live(dispatch))
 
 
-async def _ask_guard(model: BaseChatModel, task: Task, guard: Guard, config: RunnableConfig) -> Any:
-    prompt = task["prompt"] or ""
-    try:
-        reply = await ask(model, render(prompt, task["input"]), guard.schema or GuardReply, config)
-        return plain(reply)
-    except NotImplementedError:  # no structured output
-        prompt += "\n\nAnswer with exactly one of: blocked, allowed."
-        text = await ask(model, render(prompt, task["input"]), None, config)
-        option, why = match_option(text, ["blocked", "allowed"])
-        if why is not None:
-            raise ValueError(f"The reply {why}.") from None
-        return {"tripped": option == "blocked", "reason": None}
+def _failure(guard: BranchResult | None, answer: BranchResult | None) -> str:
+    if guard is not None:
+        return f"Guard {guard['name']!r} failed ({guard['status']}): {guard['error']}"
+    failed = answer or {"status": "cancelled", "error": None}
+    return (
+        f"The guards passed the input, but the answer failed ({failed['status']}): "
+        f"{failed['error']}"
+    )

@@ -5,8 +5,9 @@ chat model that only passes them on: so LangGraph's `messages` stream shows them
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -16,29 +17,35 @@ from langchain_core.callbacks import (
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from pydantic import PrivateAttr
 
 from langgraph_parallel.nodes.calls import plain
 from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.meter import PASSED_ON
-from langgraph_parallel.nodes.source import Whole, piece_text
-
-HELD_PIECES = 1024
-"""Pieces of the answer that wait for the verdict; then the model's stream is read no further."""
+from langgraph_parallel.nodes.source import Keep, Whole, piece_text
 
 
 class Answer:
     """An answer in the making: its pieces, and in the end the whole of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_held: int) -> None:
+        """Begin an answer.
+
+        Args:
+            max_held: Pieces that wait to be read; then the source is read no further.
+        """
         self.output: Any = None
         """The whole answer, plain data; set when the pieces have ended."""
+        self.text = ""
+        """All pieces together; set when they have ended."""
+        self.keep: Keep | None = None
+        """Saves what the source wants to remember of the answer."""
         self.error: Exception | None = None
         """What the source raised."""
-        self.pieces: asyncio.Queue[str | None] = asyncio.Queue(HELD_PIECES)
+        self.pieces: asyncio.Queue[str | None] = asyncio.Queue(max_held)
         self.failed = asyncio.Event()
-        self._left = 0
 
     @asynccontextmanager
     async def written_by(self, source: AsyncIterator[Any]) -> AsyncIterator[None]:
@@ -57,38 +64,42 @@ class Answer:
             async with aclosing(source):  # type: ignore[type-var]
                 async for piece in source:
                     if isinstance(piece, Whole):
-                        self.output = plain(piece.output)
+                        self.output, self.keep = plain(piece.output), piece.keep
                         continue
                     content = piece_text(piece)
                     if content:
                         text.append(content)
                         await self.pieces.put(content)
         except Exception as error:
-            self.error = error
-            self.failed.set()
-            await self.pieces.put(None)
+            self._fail(error)
             return
-        whole = "".join(text)
+        except asyncio.CancelledError:  # perhaps from within; else nobody reads on
+            self._fail(RuntimeError("The answer was cancelled from within."))
+            raise
+        self.text = "".join(text)
         if self.output is None:
-            self.output = whole
+            self.output = self.text
         if not text and isinstance(self.output, str) and self.output:
             await self.pieces.put(self.output)
         await self.pieces.put(None)
 
-    async def read(self) -> AsyncIterator[str]:
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        self.failed.set()
+        with suppress(asyncio.QueueFull):  # then the reader is not waiting
+            self.pieces.put_nowait(None)
+
+    async def read(self) -> AsyncGenerator[str, None]:
         """Give the pieces as they come.
 
         Raises:
-            Exception: What the source raised, before it gave a piece.
-            BrokenAnswerError: The source failed after pieces had left: a retry would repeat them.
+            Exception: What the source raised.
         """
-        while (piece := await self.pieces.get()) is not None:
-            self._left += len(piece)
+        while not (self.failed.is_set() and self.pieces.empty()):
+            piece = await self.pieces.get()
+            if piece is None:
+                break
             yield piece
-        if self.error is not None and self._left:
-            raise BrokenAnswerError(
-                f"The answer broke off after {self._left} characters: {self.error}"
-            ) from self.error
         if self.error is not None:
             raise self.error
 
@@ -108,20 +119,48 @@ class Answer:
             raise self.error
 
 
+def new_message_id() -> str:
+    """Make the id of a message that is yet to be written."""
+    return f"guarded-{uuid.uuid4()}"
+
+
 class BrokenAnswerError(RuntimeError):
-    """An answer that failed after a part of it had left."""
+    """An answer that failed after a part of it had left: a retry would repeat that part."""
+
+
+class DeniedError(Exception):
+    """Guards of the answer denied it while it was being written."""
 
 
 class Released(BaseChatModel):
-    """A chat model that passes on an answer's pieces once they are released."""
+    """A chat model that passes on an answer's pieces once they are released.
+
+    Its message has the id that it was made with, so that a refusal can go on with it.
+    """
 
     _answer: Answer = PrivateAttr()
     _released: asyncio.Event | None = PrivateAttr()
+    _id: str = PrivateAttr(default_factory=new_message_id)
+    _left: list[str] = PrivateAttr(default_factory=list)
 
-    def __init__(self, answer: Answer, released: asyncio.Event | None) -> None:
+    def __init__(
+        self, answer: Answer, released: asyncio.Event | None, message_id: str | None = None
+    ) -> None:
         super().__init__(tags=[PASSED_ON], cache=False)
         self._answer = answer
         self._released = released
+        if message_id is not None:
+            self._id = message_id
+
+    @property
+    def message_id(self) -> str:
+        """Id of the message that it passes on."""
+        return self._id
+
+    @property
+    def left(self) -> str:
+        """What has left so far."""
+        return "".join(self._left)
 
     @property
     def _llm_type(self) -> str:
@@ -136,15 +175,34 @@ class Released(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if self._released is not None:
             await self._answer.release(self._released)
-        empty = True
-        async for piece in self._answer.read():
-            empty = False
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
-            if run_manager:
-                await run_manager.on_llm_new_token(piece, chunk=chunk)
-            yield chunk
-        if empty:  # an answer of data only, or none: a chat model must give something
-            yield ChatGenerationChunk(message=AIMessageChunk(content=""))
+        async for piece in self._pieces():
+            yield await self._chunk(piece, run_manager)
+        # An end of its own: LangChain would add one with another id.
+        yield await self._chunk("", run_manager, chunk_position="last")
+
+    async def _chunk(
+        self, piece: str, run_manager: AsyncCallbackManagerForLLMRun | None, **more: Any
+    ) -> ChatGenerationChunk:
+        message = AIMessageChunk(content=piece, id=self._id, **more)
+        chunk = ChatGenerationChunk(message=message)
+        if run_manager:
+            await run_manager.on_llm_new_token(piece, chunk=chunk)
+        return chunk
+
+    async def _pieces(self) -> AsyncIterator[str]:
+        try:
+            async for piece in self._answer.read():
+                self._left.append(piece)
+                yield piece
+        except DeniedError:  # the refusal takes the place of the rest
+            if not self._left:
+                raise
+        except Exception as error:
+            if not self._left:
+                raise
+            raise BrokenAnswerError(
+                f"The answer broke off after {len(self.left)} characters: {error}"
+            ) from error
 
     async def _agenerate(
         self,
@@ -154,7 +212,9 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         pieces = [chunk.text async for chunk in self._astream(messages, run_manager=run_manager)]
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("".join(pieces)))])
+        return ChatResult(
+            generations=[ChatGeneration(message=AIMessage("".join(pieces), id=self._id))]
+        )
 
     def _generate(
         self,
@@ -164,3 +224,17 @@ class Released(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         raise NotImplementedError("An answer is released by async code only.")
+
+
+async def say(text: str, message_id: str, config: RunnableConfig) -> None:
+    """Show a text that is ready in the graph's `messages` stream.
+
+    Args:
+        text: The text.
+        message_id: The message's id.
+        config: The node's config.
+    """
+    answer = Answer(2)
+    await answer.pieces.put(text)
+    await answer.pieces.put(None)
+    await Released(answer, None, message_id).ainvoke([], config)

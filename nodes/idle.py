@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from langgraph_parallel.nodes.hold import HELD_PIECES
 from langgraph_parallel.nodes.places import current_place
 
 
 async def freeing_place(
-    source: AsyncIterator[Any], released: asyncio.Event | None
+    source: AsyncIterator[Any], released: asyncio.Event | None, max_held: int
 ) -> AsyncIterator[Any]:
     """Pass on an answer's pieces, and give its place back when it is written.
 
@@ -20,6 +19,7 @@ async def freeing_place(
     Args:
         source: The pieces.
         released: Set when the answer may leave; `None` if it may from the start.
+        max_held: Pieces that may wait until then.
 
     Yields:
         The same pieces.
@@ -29,7 +29,7 @@ async def freeing_place(
     async with aclosing(source):  # type: ignore[type-var]
         async for piece in source:
             held += released is not None and not released.is_set()
-            if held == HELD_PIECES and place:
+            if held == max_held and place:
                 place.give_back()
             yield piece
     if place:

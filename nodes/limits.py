@@ -56,6 +56,7 @@ class Limiter:
             raise SetupError(
                 f"deadline={deadline!r} leaves no time. Give seconds above 0, or None for no limit."
             )
+        self.max_concurrency = max_concurrency
         self.deadline = deadline
         self._bound = Bound(max_concurrency)
 

@@ -8,12 +8,17 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+Calls = set["Future[Any]"]
+"""The calls of one stream that are at work."""
+
+_calls: ContextVar[Calls | None] = ContextVar("langgraph_parallel_calls", default=None)
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -42,6 +47,9 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
             "wait for itself. Use `ainvoke` or `astream` in an async branch."
         )
     future = asyncio.run_coroutine_threadsafe(work, loop)
+    calls = _calls.get()
+    if calls is not None:
+        calls.add(future)
     try:
         return future.result()
     except BaseException:
@@ -49,6 +57,22 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
             with suppress(CancelledError):
                 future.result()
         raise
+    finally:
+        if calls is not None:
+            calls.discard(future)
+
+
+def own_calls() -> Calls:
+    """Begin a set of the sync calls that are made from here on in this context."""
+    calls: Calls = set()
+    _calls.set(calls)
+    return calls
+
+
+def cancel_all(calls: Calls) -> None:
+    """Cancel calls that are at work; the threads that wait for them go on at once."""
+    for future in list(calls):
+        future.cancel()
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:

@@ -10,6 +10,8 @@ from langgraph_parallel.nodes.branch import BranchResult, Usage
 from langgraph_parallel.nodes.dispatch import Dispatch
 from langgraph_parallel.nodes.meter import add_usage, no_usage
 
+_STATE_ONLY = {"dispatch", "message_id", "denied"}
+
 
 class TotalUsage(Usage):
     """What a whole run consumed."""
@@ -48,7 +50,7 @@ def make_report(
     return Report(
         pattern=pattern,
         branches=[
-            {key: part for key, part in result.items() if key not in {"dispatch", "message_id"}}
+            {key: part for key, part in result.items() if key not in _STATE_ONLY}
             for result in results
         ],
         usage=TotalUsage(**total, cancelled=cancelled),

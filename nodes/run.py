@@ -123,7 +123,7 @@ async def run_branch(
         )
     if around := current_place():
         await around.regain()
-    result = _result(task, dispatch, outcome, meter)
+    result = branch_result(task, dispatch, outcome, meter)
     runtime.stream_writer(
         {
             **_event("branch_finished", task, dispatch),
@@ -169,7 +169,15 @@ def _event(event: str, task: Task, dispatch: Dispatch) -> dict[str, Any]:
     }
 
 
-def _result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> BranchResult:
+def branch_result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter) -> BranchResult:
+    """Make the result of a branch.
+
+    Args:
+        task: Which branch.
+        dispatch: The dispatch that it belongs to.
+        outcome: How its work ended.
+        meter: What counted its calls.
+    """
     model = ", ".join(meter.models) or task["model"]
     error = outcome.error
     began = outcome.started

@@ -1,7 +1,7 @@
 """Where a guarded answer comes from: the pieces of a Runnable, a compiled graph or a function."""
 
 import inspect
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,20 +12,26 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.log_stream import LogStreamCallbackHandler
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
 
 from langgraph_parallel.nodes.calls import from_graph, run, to_graph, wanted
+from langgraph_parallel.nodes.held_saver import HeldSaver
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
-from langgraph_parallel.nodes.threads import in_thread
+from langgraph_parallel.nodes.threads import each_in_thread
+
+Keep = Callable[[], Awaitable[None]]
+"""Saves what an agent wants to remember of its answer; called once the answer may be given."""
 
 
 class Whole:
     """Marks the last item of a source that gives its whole answer beside the pieces."""
 
-    def __init__(self, output: Any) -> None:
+    def __init__(self, output: Any, keep: Keep | None = None) -> None:
         self.output = output
+        self.keep = keep
 
 
 def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
@@ -72,7 +78,7 @@ async def stream_of(
         if inspect.isasyncgenfunction(target):
             pieces = target(value, **extra)
         else:
-            pieces = _each(await in_thread(lambda: list(target(value, **extra))))
+            pieces = each_in_thread(target, value, **extra)
     else:
         pieces = _each([Whole(await run(target, value, config, runtime))])
     async with aclosing(pieces):  # type: ignore[type-var]
@@ -87,6 +93,10 @@ async def _stream_of_graph(
     runtime: Runtime[Any],
 ) -> AsyncIterator[Any]:
     state: Any = None
+    keep: Keep | None = None
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        saver = HeldSaver(graph.checkpointer)
+        graph, keep = graph.copy({"checkpointer": saver}), saver.write
     stream = graph.astream(
         to_graph(graph, value),
         config,
@@ -103,7 +113,7 @@ async def _stream_of_graph(
                 )
         elif isinstance(item, tuple) and isinstance(item[0], AIMessageChunk):
             yield item[0]
-    yield Whole(from_graph(graph, state))
+    yield Whole(from_graph(graph, state), keep)
 
 
 def _write_nothing(event: Any) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -51,3 +51,58 @@ async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
     threading.Thread(target=target, name=f"branch-{id(future):x}", daemon=True).start()
     return await future
+
+
+_END = object()
+
+
+async def each_in_thread(
+    function: Callable[..., Generator[Any, Any, Any]], *args: Any, **kwargs: Any
+) -> AsyncGenerator[Any, None]:
+    """Run a generator function in a new daemon thread, as far as its pieces are read.
+
+    Args:
+        function: The generator function.
+        *args: Its arguments.
+        **kwargs: Its keyword arguments.
+
+    Yields:
+        Its pieces. The next one is begun when it is asked for; when nobody reads on, the generator
+        is closed after the piece that it is at.
+    """
+    loop = asyncio.get_running_loop()
+    pieces: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue()
+    wanted, closed = threading.Semaphore(0), threading.Event()
+    context = contextvars.copy_context()
+
+    def tell(piece: Any, error: BaseException | None = None) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            loop.call_soon_threadsafe(pieces.put_nowait, (piece, error))
+
+    def work() -> None:
+        with closing(function(*args, **kwargs)) as generator:
+            while wanted.acquire() and not closed.is_set():
+                piece = next(generator, _END)
+                tell(piece)
+                if piece is _END:
+                    return
+
+    def target() -> None:
+        try:
+            context.run(work)
+        except BaseException as error:
+            tell(None, error)
+
+    threading.Thread(target=target, name=f"pieces-{id(pieces):x}", daemon=True).start()
+    try:
+        while True:
+            wanted.release()
+            piece, error = await pieces.get()
+            if error is not None:
+                raise error
+            if piece is _END:
+                return
+            yield piece
+    finally:
+        closed.set()
+        wanted.release()

@@ -105,8 +105,14 @@ OPTIONS: list[tuple[Make, list[str]]] = [
     (voting(output_key="two words"), ["output_key='two words'", "a name such as 'text'"]),
     (guardrail(input_key=""), ["input_key=''", "a name such as 'text'"]),
     (guardrail(mode="fast"), ["Unknown mode 'fast'", "parallel, blocking"]),
-    (guardrail(on_guard_error="ignore"), ["on_guard_error='ignore'", "'deny' and 'allow'"]),
-    (guardrail(on_guard_timeout="ignore"), ["on_guard_timeout='ignore'", "'deny' and 'allow'"]),
+    (
+        guardrail(on_guard_error="ignore"),
+        ["on_guard_error='ignore'", "'deny', 'allow' and 'raise'"],
+    ),
+    (
+        guardrail(on_guard_timeout="ignore"),
+        ["on_guard_timeout='ignore'", "'deny', 'allow' and 'raise'"],
+    ),
     (guardrail(verdict="most"), ["Unknown verdict rule 'most'", "'any'", "'all'", "at_least(2)"]),
     (guardrail(verdict=at_least(2)), ["needs 2 trips", "1 guards", "from 1 to 1"]),
     (voting(options=["a"]), ["options=['a']", "two or more different labels"]),

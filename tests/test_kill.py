@@ -38,5 +38,5 @@ def test_a_killed_run_goes_on_and_repeats_nothing_that_was_stored(
         print(f"\n{trials.tally}")
     assert trials.tally.wrong == []
     assert trials.tally.stored_and_repeated == []
-    assert trials.tally.unfinished > number / 2
+    assert trials.tally.unfinished > 0
     assert trials.tally.stored > 0

@@ -20,8 +20,8 @@ from langgraph_parallel import (
     create_voting,
 )
 from langgraph_parallel.nodes.dispatch import close_dispatch
-from langgraph_parallel.nodes.guard import GuardrailSpec
 from langgraph_parallel.nodes.guardrail import GuardrailNodes
+from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 from langgraph_parallel.nodes.keys import DISPATCH, RESULTS, Keys
 from langgraph_parallel.nodes.limits import DEFAULT_MAX_CONCURRENCY, Limiter
 

@@ -66,6 +66,8 @@ def langchain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
         "        return FakeListChatModel(responses=[name])\n"
         "    raise ValueError('Unsupported provider')\n"
     )
+    for name in [n for n in sys.modules if n == "langchain" or n.startswith("langchain.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.split(".")[0] == "langchain"]:
         monkeypatch.delitem(sys.modules, name)  # the real one, if a test has used it

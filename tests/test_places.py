@@ -18,7 +18,7 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
-from langgraph_parallel.nodes.hold import HELD_PIECES
+from langgraph_parallel.nodes.guardrail_spec import MAX_HELD
 from langgraph_parallel.nodes.places import Bound
 
 BOTH = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
@@ -202,7 +202,7 @@ class TestTree:
         assert "## s2\nx" in state["output"]
 
     @BOTH
-    @pytest.mark.parametrize("pieces", [1, HELD_PIECES + 10])
+    @pytest.mark.parametrize("pieces", [1, MAX_HELD + 10])
     def test_an_answer_keeps_no_place_from_a_guard_that_needs_several_rounds(
         self, mode: str, pieces: int
     ) -> None:

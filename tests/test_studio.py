@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from dev_server import dev_server
+from drive import in_background
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
-from stub_server import StubServer
+from stub_server import Reply, StubServer
+
+from langgraph_parallel.nodes.guard import REFUSAL
 
 pytest.importorskip("langgraph_api", reason="the development server needs Python 3.11")
 pytestmark = pytest.mark.slow
@@ -140,3 +143,35 @@ def test_a_guard_that_trips_gives_the_refusal(
     assert result["output"] == "No way."
     assert result["report"]["blocked_by"] == ["injection"]
     assert "secret" not in json.dumps(result)
+
+
+def test_nothing_of_a_blocked_answer_reaches_a_client_that_streams(
+    studio: SyncLangGraphClient, stub: StubServer
+) -> None:
+    stub.on("Is it bad?", Reply({"tripped": True, "reason": "Yes."}, gate="guard"))
+    stub.on("Tell a tale.", Reply("the zebra came home", gate="rest", gate_after=2))
+    context = {
+        "model": "openai:m",
+        "respond_prompt": "Tell a tale.",
+        "injection_prompt": "Is it bad?",
+        "harm_prompt": "Is it bad?",
+    }
+
+    def open_when_written() -> None:
+        stub.wait_until(lambda log: log.waiting("guard") == 2 and log.waiting("rest") == 1, 30)
+        stub.open("guard")
+
+    opening = in_background(open_when_written)
+    stream = studio.runs.stream(
+        None,
+        "safe_respond",
+        input={"input": "x"},
+        context=context,
+        stream_mode=["messages-tuple", "updates", "values", "custom", "events"],
+        stream_subgraphs=True,
+    )
+    seen = list(stream)
+    opening.result(5)
+    assert "zebra" not in str(seen)
+    assert REFUSAL in str(seen)
+    stub.wait_until(lambda log: log.open_requests == 0)

@@ -63,8 +63,16 @@ def expected_verdict(
         or (finding == "failed" and on_error == "deny")
         or (finding == "timed_out" and on_timeout == "deny")
     ]
-    if len(denials) < needed:
+    raised = [
+        finding
+        for finding in findings
+        if (finding == "failed" and on_error == "raise")
+        or (finding == "timed_out" and on_timeout == "raise")
+    ]
+    if len(denials) + len(raised) < needed:
         return "passed"
+    if len(denials) < needed:
+        return "failed" if raised[0] == "failed" else "timed_out"
     if "tripped" in denials:
         return "blocked"
     return "failed" if denials[0] == "failed" else "timed_out"
@@ -169,7 +177,7 @@ class TestSetup:
     ) -> None:
         with pytest.raises(SetupError) as caught:
             VerdictPolicy(any_vote(), **{f"on_{option}": value})
-        for part in (f"on_guard_{option}={value!r}", "'deny'", "'allow'"):
+        for part in (f"on_guard_{option}={value!r}", "'deny'", "'allow'", "'raise'"):
             assert part in str(caught.value)
 
     def test_failures_deny_unless_said_otherwise(self) -> None:

@@ -28,10 +28,12 @@ from langgraph_parallel.aggregators import (
     synthesize,
     trimmed_mean,
     unanimous_or,
+    weight_at_least,
     weighted,
 )
 from langgraph_parallel.errors import (
     BranchFailedError,
+    GuardrailTripped,
     ModelUnavailableError,
     ParallelPatternError,
     SetupError,
@@ -43,7 +45,9 @@ from langgraph_parallel.graphs.guardrail import build_guardrail, create_guardrai
 from langgraph_parallel.graphs.resuming import aresume, resume
 from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectioning
 from langgraph_parallel.graphs.voting import build_voting, create_voting
+from langgraph_parallel.nodes.after_verdict import after_verdict
 from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.nodes.personal import mask_personal
 from langgraph_parallel.nodes.section import Section
 from langgraph_parallel.nodes.voter import Voter
 
@@ -52,6 +56,7 @@ __all__ = [
     "BranchFailedError",
     "Decision",
     "Guard",
+    "GuardrailTripped",
     "ModelUnavailableError",
     "ParallelPatternError",
     "Section",
@@ -60,6 +65,7 @@ __all__ = [
     "SetupWarning",
     "UndecidedError",
     "Voter",
+    "after_verdict",
     "ahead_by",
     "all_votes",
     "any_vote",
@@ -82,6 +88,7 @@ __all__ = [
     "instant_runoff",
     "join",
     "majority",
+    "mask_personal",
     "median",
     "merge",
     "panel_statistics",
@@ -95,5 +102,6 @@ __all__ = [
     "synthesize",
     "trimmed_mean",
     "unanimous_or",
+    "weight_at_least",
     "weighted",
 ]

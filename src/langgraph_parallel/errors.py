@@ -5,6 +5,7 @@ ParallelPatternError
 ├── SetupError (also ValueError)        wrong options, found before any call
 ├── ModelUnavailableError (also RuntimeError)   no model can be reached or loaded
 ├── BranchFailedError (also RuntimeError)       a required branch failed
+├── GuardrailTripped (also RuntimeError)        a guardrail withheld the answer
 └── UndecidedError (also RuntimeError)          a vote ended without a decision
 ```
 
@@ -38,6 +39,26 @@ class BranchFailedError(ParallelPatternError, RuntimeError):
 
     report: Mapping[str, Any]
     """The report of the run, with every branch that did finish."""
+
+    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.report = report or {}
+
+
+class GuardrailTripped(ParallelPatternError, RuntimeError):  # noqa: N818
+    """A guardrail withheld the answer and `on_block` is `"raise"`.
+
+    Example:
+        ```python
+        try:
+            state = chat.invoke({"input": text})
+        except GuardrailTripped as stop:
+            print(stop.report["verdict"], stop.report["blocked_by"])
+        ```
+    """
+
+    report: Mapping[str, Any]
+    """The report of the run; its `verdict` tells a trip from a guard that could not judge."""
 
     def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)

@@ -1,0 +1,1 @@
+"""What a guardrail costs and saves on the wire: `make bench-guardrail`."""
