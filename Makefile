@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench-voting bench-guardrail bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
+.PHONY: help demo test test-all check format bench-voting bench-guardrail bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -15,11 +15,11 @@ help: ## Show this list
 demo: demo-env ## Run the patterns on the embedded model: no key, no network
 	@$(bin)/langgraph-parallel demo $(ARGS)
 
-test: dev-env ## Run all tests
-	$(bin)/python -m pytest $(ARGS)
-
-test-fast: dev-env ## Run the tests that take no more than a few seconds each
+test: dev-env ## Run the tests, but for the slow ones: minutes
 	$(bin)/python -m pytest -m 'not slow' $(ARGS)
+
+test-all: dev-env ## Run all tests, as CI does
+	$(bin)/python -m pytest $(ARGS)
 
 check: dev-env ## Check format, lint and types
 	$(bin)/ruff format --check

@@ -115,7 +115,7 @@ def _count_now() -> Count:
         threads=threading.active_count(),
         files=len(list(Path("/proc/self/fd").iterdir())),
         dispatches=len(dispatch._live),
-        held=sum(len(bound._waiting) - bound._free for bound in bounds),
+        held=sum(len(bound._waiting) + bound.size - bound._free for bound in bounds),
     )
 
 

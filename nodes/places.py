@@ -20,6 +20,7 @@ class Bound:
     """
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self.number = next(_numbers)
         """Places are taken in this order everywhere, so that nobody waits in a circle."""
         self._free = size

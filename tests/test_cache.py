@@ -6,7 +6,7 @@ from typing import Any
 
 import fakeredis
 import pytest
-from drive import MODEL, Graph, chat_model, run, statuses
+from drive import MODEL, NOT_KEPT, Graph, chat_model, run, statuses
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 from langgraph.cache.base import BaseCache
@@ -157,7 +157,8 @@ class Grade(BaseModel):
 class TestKeys:
     def other(self, server: StubServer, **options: Any) -> ChatOpenAI:
         parts: dict[str, Any] = {"model": "m", "base_url": server.url + "/v1", **options}
-        return ChatOpenAI(api_key=SecretStr("stub"), max_retries=0, **parts)
+        stub: dict[str, Any] = {"api_key": SecretStr("stub"), "default_headers": NOT_KEPT}
+        return ChatOpenAI(max_retries=0, **stub, **parts)
 
     @pytest.mark.parametrize(
         ("first", "second"),
@@ -192,7 +193,8 @@ class TestKeys:
         for host in ("127.0.0.1", "localhost", "127.0.0.1"):
             address = server.url.replace("127.0.0.1", host)
             monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
-            section = Section("a", "Look.", model=ChatOpenAI(model="m", max_retries=0))
+            model = ChatOpenAI(model="m", max_retries=0, default_headers=NOT_KEPT)
+            section = Section("a", "Look.", model=model)
             run(create_sectioning([section], cache=cache), {"input": "x"})
         assert len(server.requests) == 2
 

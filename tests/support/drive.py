@@ -32,10 +32,18 @@ _TIMES = {"seconds", "started", "seconds_saved", "dispatch"}
 _COME_FAR = {"usage", "attempts"}
 
 
+NOT_KEPT = {"Connection": "close"}
+"""Headers for a model whose client nobody closes: it then leaves no open connection behind."""
+
+
 def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
     """Make a chat model of the user's own that talks to the stub server."""
     return ChatOpenAI(
-        model=name, base_url=server.url + "/v1", api_key=SecretStr("stub"), max_retries=0
+        model=name,
+        base_url=server.url + "/v1",
+        api_key=SecretStr("stub"),
+        max_retries=0,
+        default_headers=NOT_KEPT,
     )
 
 
