@@ -48,6 +48,7 @@ bench-leaks: dev-env ## Look for leaks over 5,000 runs of each pattern: takes mi
 
 bench-guardrail: dev-env ## Measure guardrails on the wire: takes some ten minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail $(ARGS)
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail.picture
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

@@ -15,6 +15,7 @@ PAGES = {
     "Sectioning": "sectioning.md",
     "Voting": "voting.md",
     "Guardrail": "guardrail.md",
+    "Inside your own graph": "embedding.md",
     "Ready-made graphs": "ready-made-graphs.md",
     "Models": "models.md",
 }

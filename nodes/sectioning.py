@@ -307,8 +307,8 @@ def _failure_text(
     else:
         good = sum(result["status"] == "ok" for result in results)
         what = f"{good} of the {spec.min_success} sections needed succeeded"
-    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal)
-    return f"{what}. {reasons} Set required=False or min_success to go on without a section."
+    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal).rstrip(".")
+    return f"{what}. {reasons}. Set required=False or min_success to go on without a section."
 
 
 def _shown_cause(error: BaseException) -> BaseException | None:

@@ -211,9 +211,9 @@ class VotingNodes:
         used = add_usage(dispatch.get("asked") or no_usage(), meter.usage())
         if isinstance(outcome.error, BaseException):
             close_dispatch(dispatch)
+            why = explain(outcome.error).rstrip(".")
             raise BranchFailedError(
-                f"The rule, stop or merge failed. {explain(outcome.error)} The ballots are in the "
-                "report of this error.",
+                f"The rule, stop or merge failed. {why}. The ballots are in the report of this error.",
                 make_report("voting", dispatch, results_of(state, RESULTS, dispatch), used),
             )
         standing: Standing = outcome.output

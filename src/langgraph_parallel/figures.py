@@ -38,8 +38,8 @@ class Picture(Figure):
 def draw_timeline(report: Mapping[str, Any]) -> Picture:
     """Draw what ran when: a bar per branch, and the moment of the decision or verdict.
 
-    A thin line is the time until a branch began, the bar its work, a tick its first token; the
-    bar of a call that was cancelled is hatched.
+    A thin line is the time until a branch began, the bar its work; the bar of a call that was
+    cancelled is hatched.
 
     Args:
         report: The `report` of any pattern, also one that an error carries.
@@ -150,8 +150,6 @@ def _draw_branch(axes: Axes, row: int, branch: Mapping[str, Any], *, is_named: b
         hatch=hatch,
         lw=0.8,
     )
-    if branch.get("first_token") is not None:
-        axes.plot([branch["first_token"]] * 2, [row - 0.31, row + 0.31], color="white", lw=1.6)
     if is_named:
         note = note or ("" if branch["status"] == "ok" else branch["status"])
         axes.annotate(
