@@ -213,7 +213,7 @@ class VotingNodes:
             close_dispatch(dispatch)
             why = explain(outcome.error).rstrip(".")
             raise BranchFailedError(
-                f"The rule, stop or merge failed. {why}. The ballots are in the report of this error.",
+                f"The rule, stop or merge failed. {why}. The report of this error has the ballots.",
                 make_report("voting", dispatch, results_of(state, RESULTS, dispatch), used),
             )
         standing: Standing = outcome.output
