@@ -42,3 +42,13 @@ def mask(text: str) -> str:
         if name.endswith("_API_KEY") and len(value) >= _KEY_LENGTH:
             text = text.replace(value, _MASK)
     return _SECRETS.sub(lambda found: (found["keep"] or "") + _MASK, text)
+
+
+def shown_cause(error: BaseException) -> BaseException | None:
+    """Give an error as the cause of another one, unless its traceback would show a credential."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if mask(str(cause)) != str(cause):
+            return None
+        cause = cause.__cause__ or cause.__context__
+    return error

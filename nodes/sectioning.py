@@ -28,7 +28,7 @@ from langgraph_parallel.nodes.dispatch import (
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.keys import DISPATCH, OWN_KEYS, REPORT, RESULTS, Keys
 from langgraph_parallel.nodes.limits import Limiter, run_limit
-from langgraph_parallel.nodes.masking import mask
+from langgraph_parallel.nodes.masking import shown_cause
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import render
@@ -42,6 +42,7 @@ from langgraph_parallel.nodes.run import (
     run_branch,
 )
 from langgraph_parallel.nodes.section import Section, SectioningSpec, check_sections
+from langgraph_parallel.nodes.section_failures import failure_text, fatal_failures
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.threads import in_thread
 
@@ -152,7 +153,7 @@ class SectioningNodes:
         close_dispatch(dispatch)
         if fatal is not None:
             raise BranchFailedError(
-                _failure_text(spec, fatal, results),
+                failure_text(spec, fatal, results),
                 {
                     **make_report("sectioning", dispatch, results),
                     "failed": [r["name"] for r in results if r["status"] != "ok"],
@@ -188,7 +189,7 @@ class SectioningNodes:
                 f"The aggregate failed: {explain(cause) if cause else error} The sections' "
                 "results are in the report of this error.",
                 report,
-            ) from cause and _shown_cause(cause)
+            ) from cause and shown_cause(cause)
         message_id = outcome.output.id if isinstance(outcome.output, BaseMessage) else None
         return {**self.keys.write(plain(outcome.output), message_id), REPORT: report}
 
@@ -287,38 +288,6 @@ class SectioningNodes:
             timeout=section.timeout,
             meter=meter,
         )
-
-
-def fatal_failures(
-    spec: SectioningSpec, sections: Sequence[Section], results: Sequence[BranchResult]
-) -> list[BranchResult] | None:
-    """Give the failures for which there can be no answer; `None` if there can be one."""
-    bad = [result for result in results if result["status"] != "ok"]
-    if spec.min_success is None:
-        return [result for result in bad if sections[result["index"]].required] or None
-    return bad if len(results) - len(bad) < spec.min_success else None
-
-
-def _failure_text(
-    spec: SectioningSpec, fatal: Sequence[BranchResult], results: Sequence[BranchResult]
-) -> str:
-    if spec.min_success is None:
-        what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
-    else:
-        good = sum(result["status"] == "ok" for result in results)
-        what = f"{good} of the {spec.min_success} sections needed succeeded"
-    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal).rstrip(".")
-    return f"{what}. {reasons}. Set required=False or min_success to go on without a section."
-
-
-def _shown_cause(error: BaseException) -> BaseException | None:
-    """Give an error as the cause of another one, unless its traceback would show a credential."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if mask(str(cause)) != str(cause):
-            return None
-        cause = cause.__cause__ or cause.__context__
-    return error
 
 
 def _is_plain(section: Section, model: ModelLike) -> bool:

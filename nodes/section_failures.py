@@ -1,0 +1,29 @@
+"""Which failures of sections leave no answer, and how that is said."""
+
+from collections.abc import Sequence
+
+from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.section import Section, SectioningSpec
+
+
+def fatal_failures(
+    spec: SectioningSpec, sections: Sequence[Section], results: Sequence[BranchResult]
+) -> list[BranchResult] | None:
+    """Give the failures for which there can be no answer; `None` if there can be one."""
+    bad = [result for result in results if result["status"] != "ok"]
+    if spec.min_success is None:
+        return [result for result in bad if sections[result["index"]].required] or None
+    return bad if len(results) - len(bad) < spec.min_success else None
+
+
+def failure_text(
+    spec: SectioningSpec, fatal: Sequence[BranchResult], results: Sequence[BranchResult]
+) -> str:
+    """Say which failures leave no answer, and what can be done."""
+    if spec.min_success is None:
+        what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
+    else:
+        good = sum(result["status"] == "ok" for result in results)
+        what = f"{good} of the {spec.min_success} sections needed succeeded"
+    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal).rstrip(".")
+    return f"{what}. {reasons}. Set required=False or min_success to go on without a section."
