@@ -5,10 +5,11 @@ from itertools import count
 from typing import Any, Literal
 
 import pytest
-from drive import MODEL, Graph, run
+from drive import MODEL, Graph, chat_model, run
+from langchain.agents import create_agent
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
-from stub_server import ChatRequest, Reply, StubServer
+from stub_server import ChatRequest, Reply, StubServer, ToolCall
 from text_model import TextModel
 
 from langgraph_parallel import (
@@ -113,6 +114,36 @@ class TestRuns:
         graph = create_voting(Voter("v", run=target), options=["a", "b"])
         state = run(graph, {"input": "x"}, mode)
         assert (state["output"], state["report"]["counts"]) == ("b", {"b": 3})
+
+
+class TestTools:
+    @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+    def test_each_voter_may_be_an_agent_with_tools_of_its_own(
+        self, server: StubServer, mode: str
+    ) -> None:
+        looked: list[str] = []
+
+        def weather(city: str) -> str:
+            """Tell the weather of a city."""
+            looked.append(city)
+            return "rain"
+
+        def asks_for_weather(request: ChatRequest) -> bool:
+            return bool(request.body.get("tools")) and "rain" not in request.text
+
+        server.on(asks_for_weather, Reply(tool_calls=[ToolCall("weather", {"city": "Bergen"})]))
+        server.on("rain", "Answer: **umbrella**.")
+        server.on("", {"ballot": "no umbrella"})
+        agent: Any = create_agent(chat_model(server), [weather])
+        voters = [
+            Voter("looks", run=agent),
+            Voter("guesses", "Umbrella or not?", model=MODEL),
+            Voter("knows", run=lambda _: {"ballot": "umbrella", "reason": "it is autumn"}),
+        ]
+        graph = create_voting(voters, options=["umbrella", "no umbrella"], stop="fixed_3")
+        state = run(graph, {"input": "Bergen today?"}, mode)
+        assert (state["output"], looked) == ("umbrella", ["Bergen"])
+        assert state["report"]["counts"] == {"umbrella": 2, "no umbrella": 1}
 
 
 FLAG = at_least(2, "flag", "ok")
