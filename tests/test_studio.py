@@ -175,3 +175,19 @@ def test_nothing_of_a_blocked_answer_reaches_a_client_that_streams(
     assert "zebra" not in str(seen)
     assert REFUSAL in str(seen)
     stub.wait_until(lambda log: log.open_requests == 0)
+
+
+def test_patterns_in_one_another_are_drawn_and_run(
+    studio: SyncLangGraphClient, stub: StubServer
+) -> None:
+    drawing = studio.assistants.get_graph(_assistant(studio, "guarded_agent"), xray=True)
+    names = {node["id"] for node in drawing["nodes"]}
+    assert {"chat:safety:misuse", "chat:safety:tally", "chat:respond", "chat:verdict"} <= names
+    stub.on("Vote unsafe", {"ballot": "safe"})
+    given: Any = {"messages": [{"role": "user", "content": "Why?"}]}
+    state = studio.runs.wait(None, "guarded_agent", input=given)
+    assert isinstance(state, dict)
+    assert [message["type"] for message in state["messages"]] == ["human", "ai"]
+    scores = {"accuracy", "tone", "relevance", "safety", "overall"}
+    assert set(state["evaluation"]) == scores
+    assert stub.count("Vote unsafe") == 3
