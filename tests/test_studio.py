@@ -190,4 +190,4 @@ def test_patterns_in_one_another_are_drawn_and_run(
     assert [message["type"] for message in state["messages"]] == ["human", "ai"]
     scores = {"accuracy", "tone", "relevance", "safety", "overall"}
     assert set(state["evaluation"]) == scores
-    assert stub.count("Vote unsafe") == 3
+    assert stub.count("Vote unsafe") >= 2
