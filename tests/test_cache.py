@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fakeredis
 import pytest
+import redis
 from drive import MODEL, NOT_KEPT, Graph, chat_model, run, statuses
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
@@ -15,6 +15,7 @@ from langgraph.cache.redis import RedisCache
 from langgraph.cache.sqlite import SqliteCache
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, SecretStr
+from redis_server import PROGRAM, redis_server
 from stub_server import ChatRequest, Reply, Rule, StubServer
 
 from langgraph_parallel import (
@@ -31,12 +32,22 @@ Cache = BaseCache[Any]
 BOTH = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 
 
+@pytest.fixture(scope="module")
+def redis_client() -> Iterator[redis.Redis]:
+    if PROGRAM is None:
+        pytest.skip("needs a Redis server: apt-get install redis-server")
+    with redis_server() as client:
+        yield client
+
+
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cache]:
     if request.param == "memory":
         yield InMemoryCache()
     elif request.param == "redis":
-        yield RedisCache(fakeredis.FakeRedis())
+        client = request.getfixturevalue("redis_client")
+        client.flushall()
+        yield RedisCache(client)
     else:
         kept: SqliteCache[Any] = SqliteCache(path=str(tmp_path / "cache"))
         yield kept
