@@ -26,7 +26,6 @@ print(refused["topic"])
 def test_a_host_with_folders_of_the_same_names_embeds_two_patterns(
     server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("hatchling", reason="builds the example")
     server.on("What does the customer ask about?", {"ballot": "order"})
     server.on("support desk", "It is on its way.")
     monkeypatch.setenv("LANGGRAPH_PARALLEL_MODEL", MODEL)
