@@ -14,8 +14,10 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.memory import InMemorySaver
 
+from langgraph_parallel.nodes.saver import SaverView
 
-class HeldSaver(BaseCheckpointSaver[Any]):
+
+class HeldSaver(SaverView):
     """Stands before an agent's own checkpointer for one answer.
 
     It reads through and holds all writes, for only what was not denied may become the agent's
@@ -23,19 +25,9 @@ class HeldSaver(BaseCheckpointSaver[Any]):
     """
 
     def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
-        super().__init__(serde=saver.serde)
-        self._saver = saver
+        super().__init__(saver)
         self._held = InMemorySaver(serde=saver.serde)
         self._writes: list[Callable[[], Awaitable[Any]]] = []
-
-    @property
-    def config_specs(self) -> list[Any]:
-        """The options that the saver takes from a config."""
-        return self._saver.config_specs
-
-    def get_next_version(self, current: Any, channel: None) -> Any:
-        """Number the versions of a channel as the saver does."""
-        return self._saver.get_next_version(current, channel)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Give what this answer has written, else what was there before."""

@@ -49,6 +49,16 @@ def mask_personal(value: Any, address: str = "[e-mail]", card: str = "[card]") -
     return value
 
 
+def has_card(text: str) -> bool:
+    """Say whether a text has the number of a payment card in it.
+
+    Example:
+        >>> has_card("card 4111 1111 1111 1111"), has_card("4111 1111 1111 1112")
+        (True, False)
+    """
+    return any(is_card(found.group()) for found in _CARD.finditer(text))
+
+
 def is_card(number: str) -> bool:
     """Say whether the check digit of a number is right (Luhn).
 

@@ -29,8 +29,8 @@ def with_async_saver(config: RunnableConfig) -> RunnableConfig:
     return {**config, "configurable": {**parts, **savers}} if savers else config
 
 
-class SaverInThreads(BaseCheckpointSaver[Any]):
-    """Calls the sync methods of a checkpointer, from async code in threads."""
+class SaverView(BaseCheckpointSaver[Any]):
+    """Stands before a checkpointer, and is like it but for the methods that a subclass changes."""
 
     def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
         super().__init__(serde=saver.serde)
@@ -44,6 +44,10 @@ class SaverInThreads(BaseCheckpointSaver[Any]):
     def get_next_version(self, current: Any, channel: None) -> Any:
         """Give the version that follows one."""
         return self._saver.get_next_version(current, channel)
+
+
+class SaverInThreads(SaverView):
+    """Calls the sync methods of a checkpointer, from async code in threads."""
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> "SaverInThreads":
         """Give a copy that may load further types."""

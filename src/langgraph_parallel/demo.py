@@ -1,6 +1,5 @@
 """The demonstration: the three patterns at work on real input."""
 
-import re
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +14,7 @@ from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.guard import Guard
 from langgraph_parallel.nodes.models import ModelLike
+from langgraph_parallel.nodes.personal import has_card
 from langgraph_parallel.nodes.voter import Voter
 
 SAMPLE = "samples/orders.py.txt"
@@ -93,29 +93,12 @@ def guarded(model: ModelLike) -> Graph:
     return create_guardrail(
         "You are a helpful assistant. Answer in two sentences.",
         [
-            Guard("card", run=has_card_number),
+            Guard("card", run=has_card),
             Guard("topic", run=topic, trip_on="weapons", timeout=GUARD_SECONDS),
         ],
         refusal=REFUSAL,
         model=model,
     )
-
-
-def has_card_number(text: str) -> bool:
-    """Say whether a text has a number of 13 to 19 digits with the check digit of payment cards.
-
-    Example:
-        >>> has_card_number("card 4111 1111 1111 1111"), has_card_number("4111 1111 1111 1112")
-        (True, False)
-    """
-    numbers = (re.sub(r"[ -]", "", n) for n in re.findall(r"\b\d(?:[ -]?\d){12,18}\b", text))
-    return any(_luhn(number) % 10 == 0 for number in numbers)
-
-
-def _luhn(number: str) -> int:
-    """Add up digits, every second one from the right doubled and its digits added."""
-    digits = [int(digit) for digit in reversed(number)]
-    return sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
 
 
 def _heading(title: str, text: str) -> None:
