@@ -22,7 +22,7 @@ from langgraph_parallel.nodes.outputs import judged
 from langgraph_parallel.nodes.permit import permit_after
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.run import Task, run_branch
-from langgraph_parallel.nodes.source import source_config, stream_of
+from langgraph_parallel.nodes.source import Whole, piece_text, source_config, stream_of
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Writer:
             async def work(_: RunnableConfig) -> Any:
                 permit.enter()
                 answer = Answer(spec.max_held)
-                source = self._source(task, source_config(config, meter))
+                source = self._source(task, config, meter)
                 if output_tasks:
                     source = judged(source, judge, spec)
                 gate = None if spec.release == "immediately" else hold.passed
@@ -142,7 +142,8 @@ class Writer:
             result["message_id"] = released[-1].message_id
         return [result, *judge.results()]
 
-    async def _source(self, task: Task, config: RunnableConfig) -> AsyncIterator[Any]:
+    async def _source(self, task: Task, config: RunnableConfig, meter: Meter) -> AsyncIterator[Any]:
+        config = source_config(config, meter)
         if task["prompt"] is None:
             pieces = stream_of(self.spec.respond, task["input"], config, self.runtime)
         else:
@@ -150,6 +151,8 @@ class Writer:
             model = await get_model(own if isinstance(own, BaseChatModel) else task["model"])
             pieces = model.astream(render(task["prompt"], task["input"]), config)
         async for piece in pieces:
+            if not isinstance(piece, Whole) and piece_text(piece):
+                meter.note_token()
             yield piece
 
 

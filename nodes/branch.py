@@ -44,6 +44,8 @@ class BranchResult(TypedDict):
     seconds: float
     """Seconds of work, retries included, waiting for a free place not included."""
     usage: Usage
+    first_token: NotRequired[float]
+    """Seconds from the dispatch to the first piece of the reply; left out if none was streamed."""
     cached: NotRequired[bool]
     """True when the reply came from a cache; else left out."""
     dispatch: str

@@ -1,6 +1,7 @@
 """Counts what a branch consumes, however deep in it the model calls are made."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,8 @@ class Meter(BaseCallbackHandler):
         self.models: list[str] = []
         self.is_cached = False
         """Whether the reply came from a cache."""
+        self.first_token: float | None = None
+        """Time of day when the first piece of a streamed reply came."""
         self._ended: Usage = no_usage()
         self._open: dict[UUID, _Call] = {}
 
@@ -69,6 +72,13 @@ class Meter(BaseCallbackHandler):
         """Count a streamed piece."""
         if call := self._open.get(run_id):
             call.streamed += bool(token)
+            if token:
+                self.note_token()
+
+    def note_token(self) -> None:
+        """Keep the moment of the first piece."""
+        if self.first_token is None:
+            self.first_token = time.time()
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a call with the usage that the provider states."""

@@ -194,6 +194,8 @@ def branch_result(task: Task, dispatch: Dispatch, outcome: Outcome, meter: Meter
         usage=meter.usage(),
         dispatch=dispatch["id"],
     )
+    if meter.first_token is not None:
+        result["first_token"] = round(max(meter.first_token - dispatch["started"], 0.0), 4)
     if meter.is_cached:
         result["cached"] = True
     return result

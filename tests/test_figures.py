@@ -1,5 +1,6 @@
 """Reports as pictures."""
 
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -8,7 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from langgraph_parallel import Section, Voter, create_guardrail, create_sectioning, create_voting
-from langgraph_parallel.figures import NAMED, draw_timeline, draw_votes
+from langgraph_parallel.figures import (
+    NAMED,
+    ROWS,
+    draw,
+    draw_sections,
+    draw_timeline,
+    draw_votes,
+)
 from langgraph_parallel.nodes.guard import Guard
 
 
@@ -89,6 +97,45 @@ def test_an_undecided_vote_and_an_empty_report_are_drawn_too() -> None:
     assert "no decision" in texts(draw_timeline(report))
     draw_votes(report)
     draw_timeline({"branches": [], "seconds": 0.0})
+
+
+def test_the_bar_of_an_answer_is_pale_until_its_first_token() -> None:
+    def answer(_: str) -> Iterator[str]:
+        yield "one"
+        yield "two"
+
+    graph = create_guardrail(answer, [Guard("harm", run=lambda _: False)])
+    report = graph.invoke({"input": "x"})["report"]
+    (axes,) = draw_timeline(report).axes
+    bars: list[Any] = list(axes.patches)
+    pale, full = (bar for bar in bars if bar.get_y() > 0.5)
+    assert pale.get_alpha() < full.get_alpha()
+    assert pale.get_x() + pale.get_width() == report["branches"][1]["first_token"]
+
+
+@pytest.mark.parametrize("number", [1, 3, 15, 100, 120])
+def test_sections_are_a_table_without_overlap(number: int) -> None:
+    report = sections(number)
+    report["branches"][0] = {**report["branches"][0], "name": "n" * 50, "output": "$long " * 50}
+    figure = draw_sections(report)
+    figure.set_dpi(100)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    (table,) = figure.axes[0].tables
+    cells = {place: cell for place, cell in table.get_celld().items() if cell.get_text().get_text()}
+    rows = min(number, ROWS) + (number > ROWS)
+    assert {row for row, _ in cells} == set(range(rows + 1))
+    boxes = [cell.get_text().get_window_extent(canvas.get_renderer()) for cell in cells.values()]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_each_pattern_is_drawn_with_what_it_has() -> None:
+    assert [len(draw(report)) for report in (sections(1), votes("aab"), guarded(trips=True))] == [
+        2,
+        2,
+        1,
+    ]
 
 
 def test_only_votes_can_be_drawn_as_votes() -> None:

@@ -35,6 +35,7 @@ def vote(*branches: dict[str, Any], **parts: Any) -> dict[str, Any]:
         "stopped_by": "stop",
         "rounds": 1,
         "decided": True,
+        "decision": "safe",
     }
     return report(*branches, **{**own, **parts})
 
@@ -54,9 +55,30 @@ def test_status_shows_in_the_bar_and_in_a_word() -> None:
     assert "━✗  " in error
     assert "━!  " in timeout
     assert "━" not in cancelled
-    assert "╌╌" in cancelled
+    assert "╍╍" in cancelled
     for line, status in zip([ok, error, timeout, cancelled], branches, strict=True):
         assert line.count(status["name"]) == 2
+
+
+def test_the_bar_of_a_streamed_answer_is_thin_until_its_first_token() -> None:
+    answer = branch("respond", first_token=0.5)
+    cancelled = branch("respond", "cancelled", first_token=0.5)
+    bar, dashes, _ = timeline(report(answer, cancelled, seconds=1.0), width=50).splitlines()
+    assert bar.split()[2] == "──────────━━━━━━━━━━"
+    assert dashes.split()[2] == "╌╌╌╌╌╌╌╌╌╌╍╍╍╍╍╍╍╍╍╍"
+
+
+def test_the_verdict_is_a_line_through_all_bars() -> None:
+    harm = branch("harm", seconds=0.5, output={"tripped": False, "reason": None})
+    answer = branch("respond", seconds=1.0, first_token=0.2)
+    late = branch("late", "cancelled", started=1.0, seconds=0.0)
+    drawn = timeline(
+        report(harm, answer, late, verdict="passed", blocked_by=[], seconds=1.0), width=60
+    ).splitlines()
+    columns = [line.index(mark) for line, mark in zip(drawn, "│┿│", strict=False)]
+    assert len(set(columns)) == 1
+    assert drawn[0][columns[0] - 1 : columns[0] + 2] == "━│ "
+    assert drawn[1][columns[0] - 1 : columns[0] + 2] == "━┿━"
 
 
 def test_branch_cancelled_before_it_began_has_no_bar() -> None:
@@ -121,23 +143,25 @@ def test_vote_shows_ballots_counts_and_stop() -> None:
     ).splitlines()
     assert lines[0].endswith("  safe")
     assert lines[1].endswith("  unreadable")
-    assert " ".join(" ".join(lines[2:-1]).split()) == (
+    assert lines[2] == "│ decision at 1.00 s: safe"
+    assert " ".join(" ".join(lines[3:-1]).split()) == (
         "votes: safe 2, unsafe 1; 1 unreadable; stopped after 2 rounds: the stop rule was met"
     )
 
 
 def test_vote_without_decision_says_so() -> None:
     none = vote(counts={}, decided=False, stopped_by="max_calls")
-    line = timeline(none, width=100).splitlines()[0]
-    assert line == ("votes: none; stopped after 1 round: no more calls were allowed; no decision")
+    decision, counts, _ = timeline(none, width=100).splitlines()
+    assert decision == "decision: none"
+    assert counts == "votes: none; stopped after 1 round: no more calls were allowed"
 
 
 @pytest.mark.parametrize(
     ("verdict", "by", "line"),
     [
-        ("passed", [], "verdict: passed"),
-        ("blocked", ["card", "harm"], "verdict: blocked by card, harm"),
-        ("timed_out", ["harm"], "verdict: timed out by harm"),
+        ("passed", [], "│ verdict at 1.00 s: passed"),
+        ("blocked", ["card", "harm"], "│ verdict at 1.00 s: blocked by card, harm"),
+        ("timed_out", ["harm"], "│ verdict at 1.00 s: timed out by harm"),
     ],
 )
 def test_guardrail_shows_the_verdict_and_who_denied(verdict: str, by: list[str], line: str) -> None:

@@ -13,12 +13,11 @@ from langchain_core.messages import AIMessageChunk
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
 
-from langgraph_parallel.cli_progress import Progress, progress
-from langgraph_parallel.cli_show import for_terminal, is_terminal, is_unicode, note_on, report_text
+from langgraph_parallel.cli_show import for_terminal, is_terminal, is_unicode, note_on, show_report
 from langgraph_parallel.errors import BranchFailedError, SetupError, UndecidedError
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.models import check_model, default_model
-from langgraph_parallel.timeline import timeline
+from langgraph_parallel.progress import Progress, progress
 
 FAILED, USAGE, FLAGGED, INTERRUPTED = 1, 2, 3, 130
 
@@ -61,7 +60,8 @@ def fail_with(error: BaseException, *, quiet: bool = True) -> NoReturn:
         typer.Exit: Always.
     """
     if isinstance(error, (BranchFailedError, UndecidedError)) and error.report and not quiet:
-        typer.echo("\n" + timeline(error.report) + "\n", err=True)
+        show_report(error.report)
+        typer.echo(err=True)
     fail(explain(error), USAGE if isinstance(error, SetupError) else FAILED)
 
 
@@ -102,7 +102,7 @@ def run(
         return state
     echo.finish(answer(state))
     if not options.quiet:
-        typer.echo("\n" + report_text(state["report"]), err=True)
+        show_report(state["report"])
     if note := note_on(state["report"]):
         typer.echo(note, err=True)
     return state
@@ -176,6 +176,6 @@ async def _follow(graph: Graph, value: Any, settings: Any, shown: Progress, echo
                 state = item
             elif mode == "messages":
                 echo.token(item[0], shown)
-            elif isinstance(item, Mapping) and str(item.get("event", "")).startswith("branch_"):
+            else:
                 shown.tell(item)
     return state

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 from unicodedata import category
 
-from langgraph_parallel.timeline import branch_names, one_line, timeline
+from rich.console import Console
+
+from langgraph_parallel.terminal import ReportView
+from langgraph_parallel.wording import one_line
 
 State = Mapping[str, Any]
 
@@ -67,17 +70,15 @@ def moderation_answer(state: State) -> str:
     return "\n".join(lines)
 
 
-def report_text(report: Mapping[str, Any]) -> str:
-    """Show a report: its timeline, and why branches failed or could not be read."""
-    branches = report.get("branches") or []
-    lines = [timeline(report)]
-    for name, branch in zip(branch_names(branches), branches, strict=True):
-        output = branch["output"]
-        if branch["status"] in {"error", "timeout"}:
-            lines.append(f"{name}: {one_line(branch['error'])}")
-        elif isinstance(output, Mapping) and output.get("unreadable"):
-            lines.append(f"{name}: {one_line(output['unreadable'])}")
-    return "\n".join(lines)
+def show_report(report: Mapping[str, Any], *, err: bool = True) -> None:
+    """Draw a report below an empty line.
+
+    Args:
+        report: The report of a run.
+        err: Whether it goes to standard error, or else to standard output.
+    """
+    console = Console(stderr=err, soft_wrap=False, highlight=False)
+    console.print("", ReportView(report), sep="\n")
 
 
 def note_on(report: Mapping[str, Any]) -> str:

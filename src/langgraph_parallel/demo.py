@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from langgraph_parallel.cli_run import Echo, Graph, Options, execute, fail_with
-from langgraph_parallel.cli_show import report_text
+from langgraph_parallel.cli_show import show_report
 from langgraph_parallel.errors import BranchFailedError
 from langgraph_parallel.graphs import code_review
 from langgraph_parallel.graphs.guardrail import create_guardrail
@@ -117,4 +117,4 @@ def _run(graph: Graph, value: str, options: Options, settings: Any = None) -> No
         except BranchFailedError as error:
             fail_with(error, quiet=False)
     echo.finish(str(state["output"]))
-    typer.echo("\n" + report_text(state["report"]))
+    show_report(state["report"], err=False)

@@ -10,9 +10,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from langgraph_parallel.aggregators.counting import label
-from langgraph_parallel.timeline import branch_names, branch_note, decided_at, one_line
+from langgraph_parallel.wording import (
+    branch_names,
+    branch_note,
+    decided_at,
+    end_of,
+    more_text,
+    one_line,
+    section_row,
+)
 
 GREY = "#7f8790"
 COLOURS = {"ok": "#2f81f7", "error": "#d1453b", "timeout": "#e0782f", "cancelled": "#8c959f"}
@@ -21,8 +30,14 @@ COLOURS = {"ok": "#2f81f7", "error": "#d1453b", "timeout": "#e0782f", "cancelled
 NAMED = 40
 """Branches of which each is named; of more, as many at equal distances."""
 
+ROWS = 100
+"""Sections that have a row of their own in a table."""
+
 _LONGEST = 28
 _WIDTH = 8.0
+_WIDTHS = (22, 11, 9, 15, 65)
+"""Characters of a table's columns, and of the texts in them."""
+_TEXTS = tuple(width - 2 for width in _WIDTHS)
 _DECISION = "#bf3989"
 
 
@@ -35,11 +50,31 @@ class Picture(Figure):
         return target.getvalue()
 
 
+def draw(report: Mapping[str, Any]) -> list[Picture]:
+    """Draw a report: its timeline, and then the votes, or the sections as a table.
+
+    Args:
+        report: The `report` of any pattern, also one that an error carries.
+
+    Example:
+        ```python
+        for picture in draw(result["report"]):
+            display(picture)
+        ```
+    """
+    pictures = [draw_timeline(report)]
+    if "counts" in report:
+        pictures.append(draw_votes(report))
+    elif report.get("pattern") == "sectioning":
+        pictures.append(draw_sections(report))
+    return pictures
+
+
 def draw_timeline(report: Mapping[str, Any]) -> Picture:
     """Draw what ran when: a bar per branch, and the moment of the decision or verdict.
 
-    A thin line is the time until a branch began, the bar its work; the bar of a call that was
-    cancelled is hatched.
+    A thin line is the time until a branch began, the bar its work, pale until the first token of a
+    streamed answer; the bar of a call that was cancelled is hatched.
 
     Args:
         report: The `report` of any pattern, also one that an error carries.
@@ -52,7 +87,7 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
         draw_timeline(result["report"]).savefig("timeline.png", transparent=True)
         ```
     """
-    branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
+    branches = _branches(report)
     rows = max(len(branches), 1)
     height = 1.1 + (0.3 * rows if rows <= NAMED else 0.3 * NAMED * (1 + rows / 1000))
     figure = Picture(figsize=(_WIDTH, height), layout="constrained")
@@ -80,7 +115,7 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
             annotation_clip=False,
         )
     _frame(axes, "seconds")
-    axes.set_xlim(0, max(_end(report), 1e-3) * (1.14 if rows <= NAMED else 1.02))
+    axes.set_xlim(0, max(end_of(report), 1e-3) * 1.02)
     return figure
 
 
@@ -134,27 +169,75 @@ def draw_votes(report: Mapping[str, Any]) -> Picture:
     return figure
 
 
+def draw_sections(report: Mapping[str, Any]) -> Picture:
+    """Draw the sections as a table: how each ended, what it took, and what it gave.
+
+    Args:
+        report: The `report` of a sectioning graph.
+
+    Returns:
+        A figure, which a notebook shows and `savefig` writes.
+
+    Example:
+        ```python
+        draw_sections(result["report"]).savefig("sections.png", transparent=True)
+        ```
+    """
+    branches = _branches(report)
+    names = branch_names(branches)
+    rows = [section_row(*item) for item in zip(names[:ROWS], branches, strict=False)]
+    cells = [[_cut(text, width) for text, width in zip(row, _TEXTS, strict=True)] for row in rows]
+    if len(branches) > ROWS:
+        cells.append([_cut(more_text(branches[ROWS:]), 60), "", "", "", ""])
+    figure = Picture(figsize=(_WIDTH, 0.27 * (len(cells) + 1)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    table = axes.table(
+        [["section", "status", "time", "tokens", "result"], *cells],
+        colWidths=[width / sum(_WIDTHS) for width in _WIDTHS],
+        cellLoc="left",
+        edges="horizontal",
+        bbox=Bbox.unit(),
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(7.5)
+    for (row, column), cell in table.get_celld().items():
+        status = branches[row - 1]["status"] if 0 < row <= len(rows) and column == 1 else ""
+        cell.PAD = 0.5 / _WIDTHS[column]  # in widths of the cell: half a character
+        cell.get_text().set_fontfamily("monospace")  # so that what is cut by characters fits
+        cell.get_text().set_color(COLOURS.get(status, GREY))
+        cell.set_edgecolor(GREY)
+        cell.set_linewidth(0.3)
+    figure.patch.set_alpha(0.0)
+    return figure
+
+
 def _draw_branch(axes: Axes, row: int, branch: Mapping[str, Any], *, is_named: bool) -> None:
     start, seconds = branch["started"], branch["seconds"]
     note = branch_note(branch)
     colour = COLOURS.get("error" if note == "tripped" else branch["status"], GREY)
     axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
-    hatch = "////" if branch["status"] == "cancelled" else None
-    axes.barh(
-        row,
-        seconds,
-        left=start,
-        height=0.62,
-        color="none" if hatch else colour,
-        edgecolor=colour,
-        hatch=hatch,
-        lw=0.8,
-    )
+    is_cancelled = branch["status"] == "cancelled"
+    token = min(max(branch.get("first_token", start), start), start + seconds)
+    parts = [(start, token, 0.35)] if token > start else []
+    for left, right, alpha in (*parts, (token, start + seconds, 1.0)):
+        axes.barh(
+            row,
+            right - left,
+            left=left,
+            height=0.62,
+            color="none" if is_cancelled else colour,
+            edgecolor=colour,
+            hatch="////" if is_cancelled else None,
+            lw=0.8,
+            alpha=alpha,
+        )
     if is_named:
         note = note or ("" if branch["status"] == "ok" else branch["status"])
         axes.annotate(
             _cut(note),
-            (start + seconds, row),
+            (1.0, row),
+            xycoords=("axes fraction", "data"),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
@@ -181,12 +264,11 @@ def _decision(report: Mapping[str, Any]) -> str:
     return _cut(label(report["decision"]) if report["decided"] else "no decision")
 
 
-def _end(report: Mapping[str, Any]) -> float:
-    ends = [branch["started"] + branch["seconds"] for branch in report.get("branches") or []]
-    return float(max([report.get("seconds") or 0.0, *ends]))
+def _branches(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return report.get("branches") or []
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _LONGEST) -> str:
     # A dollar sign would begin a formula.
-    text = text.replace("$", r"\$")
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
+    return text.replace("$", r"\$")

@@ -1,18 +1,35 @@
 """The timeline of a report, as plain text."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
-from typing import Any
-from unicodedata import category, east_asian_width
+from typing import Any, Literal
+
+from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.wording import (
+    branch_names,
+    branch_note,
+    cells_of,
+    decided_at,
+    end_of,
+    fit_column,
+    more_text,
+    one_line,
+    seconds_text,
+)
 
 LINES = 20
 """Branches that get a line of their own; further ones share one."""
 MIN_WIDTH = 50
 
+Role = Literal["plain", "quiet", "ok", "error", "timeout", "cancelled", "decision"]
+"""What a piece of a line is, for who colours it; the statuses are those of branches."""
+Line = list[tuple[str, Role]]
+
 _STATUS, _SECONDS = 9, 8
 _WAITING = "·"
-_BARS = {"ok": ("━", "━"), "error": ("━", "✗"), "timeout": ("━", "!"), "cancelled": ("╌", "╌")}
+_UNTIL_TOKEN, _WORK = {"cancelled": "╌"}, {"cancelled": "╍"}
+_TIPS = {"error": "✗", "timeout": "!"}
+_CROSSED = {"━": "┿", "─": "┼", "╌": "┼", "╍": "┿"}
 _STOPPED_BY = {
     "stop": "the stop rule was met",
     "max_votes": "no more votes were allowed",
@@ -24,8 +41,10 @@ def timeline(report: Mapping[str, Any], *, width: int = 72) -> str:
     """Draw what ran when: a line per branch, then what the pattern decided, then the totals.
 
     A line has the branch's name, a bar from its start to its end on one scale for all, its status
-    and seconds, and in a vote or behind guards what it said. Dots are the time until it began. The
-    bar of a cancelled branch is dashed, one that failed ends in `✗`, one past its deadline in `!`.
+    and seconds, and in a vote or behind guards what it said. Dots are the time until it began; a
+    bar is thin until the first token of a streamed answer. The bar of a cancelled branch is dashed,
+    one that failed ends in `✗`, one past its deadline in `!`. A vertical line is the moment of the
+    decision or the verdict.
 
     Args:
         report: The `report` of any pattern, also one that an error carries.
@@ -42,125 +61,93 @@ def timeline(report: Mapping[str, Any], *, width: int = 72) -> str:
         tone  ············━━━━━━━━━━━━━  ok         0.50 s
         1.00 s, 1 call, 9 tokens in, 4 out
     """
+    lines = timeline_lines(report, width)
+    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
+
+
+def timeline_lines(report: Mapping[str, Any], width: int) -> Iterator[Line]:
+    """Give the lines of `timeline` in pieces, each with its role."""
     width = max(width, MIN_WIDTH)
     branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
     shown = branches[:LINES]
-    names = _column(branch_names(branches)[:LINES], width // 4)
-    notes = _column([branch_note(branch) for branch in shown], width // 5)
-    fixed = [max(map(_cells, column), default=0) for column in (names, notes)]
+    names = fit_column(branch_names(branches)[:LINES], width // 4)
+    notes = fit_column([branch_note(branch) for branch in shown], width // 5)
+    fixed = [max(map(cells_of, column), default=0) for column in (names, notes)]
+    moment = decided_at(report)
     cells = width - sum(fixed) - _STATUS - _SECONDS - 4 - (2 if any(notes) else 0)
-    end = max([report.get("seconds") or 0.0, *(b["started"] + b["seconds"] for b in branches)])
-    lines = [
-        f"{name}  {_bar(branch, end, cells)}  "
-        f"{branch['status']:{_STATUS}}{seconds_text(branch['seconds']):>{_SECONDS}}  {note}"
-        for name, branch, note in zip(names, shown, notes, strict=True)
-    ]
-    if len(branches) > LINES:
-        lines.append(f"and {len(branches) - LINES} more: {_statuses(branches[LINES:])}")
-    lines += [*wrap(_outcome(report), width, subsequent_indent="  "), _totals(report)]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give each branch's name, numbered where several have the same.
-
-    Example:
-        >>> branch_names([{"name": "a"}, {"name": "b"}, {"name": "a"}])
-        ['a 1', 'b', 'a 2']
-    """
-    names = [one_line(branch["name"]) for branch in branches]
-    total, seen = Counter(names), Counter[str]()
-    numbered = []
-    for name in names:
-        seen[name] += 1
-        numbered.append(f"{name} {seen[name]}" if total[name] > 1 else name)
-    return numbered
-
-
-def branch_note(branch: Mapping[str, Any]) -> str:
-    """Say in a word what a voter or a guard said; empty for a section."""
-    output = branch.get("output")
-    if not isinstance(output, Mapping) or branch["status"] != "ok":
-        return ""
-    if "ballot" in output and "unreadable" in output:
-        return "unreadable" if output["unreadable"] is not None else one_line(output["ballot"])
-    if set(output) == {"tripped", "reason"}:
-        return "tripped" if output["tripped"] else "passed"
-    return ""
-
-
-def decided_at(report: Mapping[str, Any]) -> float | None:
-    """Give the seconds until a verdict fell or a vote was decided; `None` for sections.
-
-    That is when the last guard or voter that was heard had ended.
-
-    Example:
-        >>> heard = {"name": "harm", "status": "ok", "started": 0.0, "seconds": 0.3}
-        >>> answer = {"name": "respond", "status": "cancelled", "started": 0.0, "seconds": 0.31}
-        >>> decided_at({"verdict": "blocked", "branches": [heard, answer]})
-        0.3
-    """
-    if "verdict" not in report and "counts" not in report:
-        return None
-    ends = [
-        branch["started"] + branch["seconds"]
-        for branch in report["branches"]
-        if branch["status"] != "cancelled" and branch["name"] != "respond"
-    ]
-    return max(ends, default=None)
-
-
-def one_line(value: Any) -> str:
-    r"""Show a value as text on one line, without characters that control a terminal.
-
-    Example:
-        >>> one_line("two\nlines \x1b[31m")
-        'two lines [31m'
-    """
-    text = "".join(" " if category(c) == "Cc" else c for c in str(value))
-    return " ".join(text.split())
-
-
-def seconds_text(seconds: float) -> str:
-    """Show a time with about three digits.
-
-    Example:
-        >>> seconds_text(0.0), seconds_text(3.14159), seconds_text(61.25), seconds_text(1234.5)
-        ('0.00 s', '3.14 s', '61.2 s', '1234 s')
-    """
-    decimals = 2 if seconds < 10 else 1 if seconds < 1000 else 0  # noqa: PLR2004
-    return f"{seconds:.{decimals}f} s"
-
-
-def _bar(branch: Mapping[str, Any], end: float, cells: int) -> str:
-    """Draw the waiting and the work of a branch."""
+    cells -= moment is not None
+    end = end_of(report)
     scale = cells / end if end > 0 else 0.0
+    for name, branch, note in zip(names, shown, notes, strict=True):
+        said = f"{seconds_text(branch['seconds']):>{_SECONDS}}  {note}"
+        yield [
+            (f"{name}  ", "plain"),
+            *_crossed(_bar(branch, scale, cells), moment, scale, branch["status"]),
+            (f"  {branch['status']:{_STATUS}}", branch["status"]),
+            (said, "error" if branch_note(branch) == "tripped" else "plain"),
+        ]
+    if len(branches) > LINES:
+        yield [(more_text(branches[LINES:]), "quiet")]
+    if outcome := _outcome(report, moment):
+        for line in wrap(outcome, width, subsequent_indent="  "):
+            yield [(line, "decision")]
+    if votes := _votes(report):
+        for line in wrap(votes, width, subsequent_indent="  "):
+            yield [(line, "plain")]
+    yield [(_totals(report), "quiet")]
+
+
+def _bar(branch: Mapping[str, Any], scale: float, cells: int) -> str:
+    """Draw the waiting and the work of a branch."""
     start = round(branch["started"] * scale)
-    if not branch["seconds"] and branch["status"] == "cancelled":
+    status = branch["status"]
+    if not branch["seconds"] and status == "cancelled":
         return f"{_WAITING * start:{cells}}"
     start = min(start, cells - 1)
     stop = max(round((branch["started"] + branch["seconds"]) * scale), start + 1)
-    fill, tip = _BARS.get(branch["status"], _BARS["ok"])
-    return f"{_WAITING * start + fill * (stop - start - 1) + tip:{cells}}"
+    token = round(branch.get("first_token", 0.0) * scale)
+    quiet = min(max(token, start), stop) - start
+    bar = _UNTIL_TOKEN.get(status, "─") * quiet + _WORK.get(status, "━") * (stop - start - quiet)
+    if tip := _TIPS.get(status):
+        bar = bar[:-1] + tip
+    return f"{_WAITING * start + bar:{cells}}"
 
 
-def _outcome(report: Mapping[str, Any]) -> str:
-    """Say what a vote or the guards decided; empty for sections."""
+def _crossed(bar: str, moment: float | None, scale: float, status: Role) -> Line:
+    """Draw the line of the decision through a bar."""
+    if moment is None:
+        return [(bar, status)]
+    at = round(moment * scale)
+    before, after = bar[:at], bar[at:]
+    line = _CROSSED.get(after[:1], "│") if before[-1:] in _CROSSED else "│"
+    return [(before, status), (line, "decision"), (after, status)]
+
+
+def _outcome(report: Mapping[str, Any], moment: float | None) -> str:
+    """Say what a vote or the guards decided and when; empty for sections."""
+    at = "" if moment is None else f" at {seconds_text(moment)}"
+    key = "" if moment is None else "│ "
     if "counts" in report:
-        counts = ", ".join(f"{one_line(name)} {n}" for name, n in report["counts"].items())
-        parts = [f"votes: {counts or 'none'}"]
-        if unreadable := report["calls"]["unreadable"]:
-            parts.append(f"{unreadable} unreadable")
-        reason = _STOPPED_BY.get(report["stopped_by"], report["stopped_by"])
-        parts.append(f"stopped after {_number(report['rounds'], 'round')}: {reason}")
-        if not report["decided"]:
-            parts.append("no decision")
-        return "; ".join(parts)
+        decision = one_line(label(report["decision"])) if report["decided"] else "none"
+        return f"{key}decision{at}: {decision}"
     if "verdict" in report:
         by = ", ".join(map(one_line, report["blocked_by"]))
         verdict = report["verdict"].replace("_", " ")
-        return f"verdict: {verdict}{' by ' + by if by else ''}"
+        return f"{key}verdict{at}: {verdict}{' by ' + by if by else ''}"
     return ""
+
+
+def _votes(report: Mapping[str, Any]) -> str:
+    """Say how the votes fell, and why there are no more; empty for other patterns."""
+    if "counts" not in report:
+        return ""
+    counts = ", ".join(f"{one_line(name)} {n}" for name, n in report["counts"].items())
+    parts = [f"votes: {counts or 'none'}"]
+    if unreadable := report["calls"]["unreadable"]:
+        parts.append(f"{unreadable} unreadable")
+    reason = _STOPPED_BY.get(report["stopped_by"], report["stopped_by"])
+    parts.append(f"stopped after {_number(report['rounds'], 'round')}: {reason}")
+    return "; ".join(parts)
 
 
 def _totals(report: Mapping[str, Any]) -> str:
@@ -173,29 +160,5 @@ def _totals(report: Mapping[str, Any]) -> str:
     )
 
 
-def _statuses(branches: Sequence[Mapping[str, Any]]) -> str:
-    counts = Counter(branch["status"] for branch in branches)
-    return ", ".join(f"{n} {status}" for status, n in counts.items())
-
-
 def _number(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def _column(texts: Sequence[str], most: int) -> list[str]:
-    """Cut texts to a width that holds them all if it can, and fill them up to it."""
-    width = min(max(map(_cells, texts), default=0), most)
-    return [_fit(text, width) for text in texts]
-
-
-def _fit(text: str, width: int) -> str:
-    if _cells(text) > width:
-        while _cells(text) > width - 1:
-            text = text[:-1]
-        text += "…"
-    return text + " " * (width - _cells(text))
-
-
-def _cells(text: str) -> int:
-    """Count the columns that a text takes: East Asian wide characters take two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,0 +1,108 @@
+"""Reports as rich text: a timeline, the votes as bars, sections as a table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Column, Table
+from rich.text import Text
+
+from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.timeline import LINES, Role, timeline_lines
+from langgraph_parallel.wording import (
+    branch_names,
+    fit_column,
+    more_text,
+    one_line,
+    problems,
+    section_row,
+)
+
+STYLES: dict[Role, str] = {
+    "plain": "",
+    "quiet": "dim",
+    "ok": "blue",
+    "error": "red",
+    "timeout": "yellow",
+    "cancelled": "dim",
+    "decision": "magenta",
+}
+"""By role of a piece: colours that a light and a dark terminal both show."""
+
+_VOTES_WIDTH = 40
+_NAME_WIDTH = 24
+_MOST_COLUMNS = 100
+
+
+class ReportView:
+    """A report that rich draws as wide as the terminal is, up to 100 columns."""
+
+    def __init__(self, report: Mapping[str, Any]) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the timeline, then what the pattern has of its own."""
+        width = min(options.max_width, _MOST_COLUMNS)
+        yield from console.render(Group(*self._parts(width)), options.update_width(width))
+
+    def _parts(self, width: int) -> Iterator[RenderableType]:
+        for line in timeline_lines(self.report, width):
+            drawn = Text.assemble(*((text, STYLES[role]) for text, role in line))
+            drawn.rstrip()
+            yield drawn
+        if "counts" in self.report:
+            yield votes(self.report)
+        elif self.report.get("pattern") == "sectioning":
+            yield sections(self.report)
+        if lines := problems(self.report):
+            yield Text("\n".join(["", *lines]))
+
+
+def votes(report: Mapping[str, Any]) -> RenderableType:
+    """Draw the votes of each label as a bar, up to the number that would have ended the vote.
+
+    Args:
+        report: The `report` of a vote.
+    """
+    counts: Mapping[str, int] = report["counts"]
+    threshold = report.get("threshold")
+    most = max([*counts.values(), threshold or 0, 1])
+    won = label(report["decision"]) if report["decided"] else None
+    table = Table.grid(padding=(0, 1))
+    for name, number in sorted(counts.items(), key=lambda item: -item[1])[:LINES]:
+        cells = round(number * _VOTES_WIDTH / most)
+        bar = Text("━" * cells, STYLES["ok" if name == won else "cancelled"])
+        if threshold is not None:
+            at = round(threshold * _VOTES_WIDTH / most)
+            bar = bar + " " * (at - cells)
+            bar = Text.assemble(bar[:at], ("│", STYLES["decision"]), bar[at:])
+        table.add_row(Text(one_line(name)), bar, str(number))
+    return Group("", table)
+
+
+def sections(report: Mapping[str, Any]) -> RenderableType:
+    """Draw the sections as a table: how each ended, what it took, what it gave.
+
+    Args:
+        report: The `report` of a sectioning graph.
+    """
+    branches: Sequence[Mapping[str, Any]] = report["branches"]
+    names = fit_column(branch_names(branches)[:LINES], _NAME_WIDTH)
+    table = Table(
+        Column("section", no_wrap=True),
+        Column("status"),
+        Column("time", justify="right"),
+        Column("tokens", justify="right"),
+        Column("result", no_wrap=True, overflow="ellipsis", ratio=1),
+        box=None,
+        expand=True,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style=STYLES["quiet"],
+    )
+    for name, branch in zip(names, branches, strict=False):
+        section, status, *rest = map(Text, section_row(name, branch))
+        status.stylize(STYLES[branch["status"]])
+        table.add_row(section, status, *rest)
+    more = [Text(more_text(branches[LINES:]), "dim")] if len(branches) > LINES else []
+    return Group("", table, *more)

@@ -1,0 +1,149 @@
+"""What a report says, in words: names, notes, moments, and texts that fit a terminal."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from unicodedata import category, east_asian_width
+
+from langgraph_parallel.aggregators.combine import as_text
+
+
+def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give each branch's name, numbered where several have the same.
+
+    Example:
+        >>> branch_names([{"name": "a"}, {"name": "b"}, {"name": "a"}])
+        ['a 1', 'b', 'a 2']
+    """
+    names = [one_line(branch["name"]) for branch in branches]
+    total, seen = Counter(names), Counter[str]()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(f"{name} {seen[name]}" if total[name] > 1 else name)
+    return numbered
+
+
+def branch_note(branch: Mapping[str, Any]) -> str:
+    """Say in a word what a voter or a guard said; empty for a section."""
+    output = branch.get("output")
+    if not isinstance(output, Mapping) or branch["status"] != "ok":
+        return ""
+    if "ballot" in output and "unreadable" in output:
+        return "unreadable" if output["unreadable"] is not None else one_line(output["ballot"])
+    if set(output) == {"tripped", "reason"}:
+        return "tripped" if output["tripped"] else "passed"
+    return ""
+
+
+def decided_at(report: Mapping[str, Any]) -> float | None:
+    """Give the seconds until a verdict fell or a vote was decided; `None` for sections.
+
+    That is when the last guard or voter that was heard had ended.
+
+    Example:
+        >>> heard = {"name": "harm", "status": "ok", "started": 0.0, "seconds": 0.3}
+        >>> answer = {"name": "respond", "status": "cancelled", "started": 0.0, "seconds": 0.31}
+        >>> decided_at({"verdict": "blocked", "branches": [heard, answer]})
+        0.3
+    """
+    if "verdict" not in report and "counts" not in report:
+        return None
+    ends = [
+        branch["started"] + branch["seconds"]
+        for branch in report["branches"]
+        if branch["status"] != "cancelled" and branch["name"] != "respond"
+    ]
+    return max(ends, default=None)
+
+
+def end_of(report: Mapping[str, Any]) -> float:
+    """Give the seconds until the last branch had ended, or the run if that was later."""
+    ends = [branch["started"] + branch["seconds"] for branch in report.get("branches") or []]
+    return float(max([report.get("seconds") or 0.0, *ends]))
+
+
+def one_line(value: Any) -> str:
+    r"""Show a value as text on one line, without characters that control a terminal.
+
+    Example:
+        >>> one_line("two\nlines \x1b[31m")
+        'two lines [31m'
+    """
+    text = "".join(" " if category(c) == "Cc" else c for c in str(value))
+    return " ".join(text.split())
+
+
+def seconds_text(seconds: float) -> str:
+    """Show a time with about three digits.
+
+    Example:
+        >>> seconds_text(0.0), seconds_text(3.14159), seconds_text(61.25), seconds_text(1234.5)
+        ('0.00 s', '3.14 s', '61.2 s', '1234 s')
+    """
+    decimals = 2 if seconds < 10 else 1 if seconds < 1000 else 0  # noqa: PLR2004
+    return f"{seconds:.{decimals}f} s"
+
+
+def more_text(branches: Sequence[Mapping[str, Any]]) -> str:
+    """Sum up the branches that have no line of their own.
+
+    Example:
+        >>> more_text([{"status": "ok"}, {"status": "error"}, {"status": "ok"}])
+        'and 3 more: 2 ok, 1 error'
+    """
+    counts = Counter(branch["status"] for branch in branches)
+    statuses = ", ".join(f"{n} {status}" for status, n in counts.items())
+    return f"and {len(branches)} more: {statuses}"
+
+
+def fit_column(texts: Sequence[str], most: int) -> list[str]:
+    """Cut texts to a width that holds them all if it can, and fill them up to it."""
+    width = min(max(map(cells_of, texts), default=0), most)
+    return [_fit(text, width) for text in texts]
+
+
+def _fit(text: str, width: int) -> str:
+    if cells_of(text) > width:
+        while cells_of(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - cells_of(text))
+
+
+def cells_of(text: str) -> int:
+    """Count the columns that a text takes: East Asian wide characters take two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    """Give a section's name, status, time, tokens in and out, and result or error.
+
+    Example:
+        >>> usage = {"input_tokens": 1200, "output_tokens": 7}
+        >>> branch = {"status": "ok", "output": {"score": 4}, "seconds": 0.5, "usage": usage}
+        >>> section_row("tone", branch)
+        ('tone', 'ok', '0.50 s', '1,200 / 7', '{ "score": 4 }')
+    """
+    usage = branch["usage"]
+    result = as_text(branch["output"]) if branch["status"] == "ok" else branch["error"]
+    return (
+        name,
+        branch["status"],
+        seconds_text(branch["seconds"]),
+        f"{usage['input_tokens']:,} / {usage['output_tokens']:,}",
+        one_line(result or ""),
+    )
+
+
+def problems(report: Mapping[str, Any]) -> list[str]:
+    """Say why branches failed or could not be read, a line each."""
+    branches = report.get("branches") or []
+    lines: list[str] = []
+    for name, branch in zip(branch_names(branches), branches, strict=True):
+        output = branch["output"]
+        if branch["status"] in {"error", "timeout"}:
+            lines.append(f"{name}: {one_line(branch['error'])}")
+        elif isinstance(output, Mapping) and output.get("unreadable"):
+            lines.append(f"{name}: {one_line(output['unreadable'])}")
+    return lines
