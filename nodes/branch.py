@@ -24,6 +24,8 @@ class Usage(TypedDict):
     output_tokens: int
     partial: bool
     """True when a call was cut off or failed, so that its tokens are estimates at most."""
+    cost: NotRequired[float]
+    """US dollars at the provider's list prices; left out if that of a call is not known."""
 
 
 class BranchResult(TypedDict):

@@ -35,7 +35,7 @@ from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESU
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter, add_usage
 from langgraph_parallel.nodes.refusing import make_refusal, show_refusal
-from langgraph_parallel.nodes.report import make_report, results_of
+from langgraph_parallel.nodes.report import TotalUsage, make_report, results_of
 from langgraph_parallel.nodes.rewriting import Rewriting, last_rewrite, value_to_rewrite
 from langgraph_parallel.nodes.run import Parcel, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
@@ -209,7 +209,8 @@ class GuardrailNodes:
         if spec.on_block == "raise":
             raise GuardrailTripped(blocked_message(report), report)
         refusal, used = await make_refusal(spec.refusal, report, config, runtime)
-        report["usage"] = {**report["usage"], **add_usage(report["usage"], used)}
+        total = report["usage"]
+        report["usage"] = TotalUsage(**add_usage(total, used), cancelled=total["cancelled"])
         denial = denial_of_answer(spec, results)
         begun = denial["released"] if denial else ""
         message_id = answer.get("message_id") if answer else None

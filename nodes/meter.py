@@ -12,6 +12,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, LLMResult
 
 from langgraph_parallel.nodes.branch import Usage
+from langgraph_parallel.nodes.prices import price_of
 
 PASSED_ON = "langgraph_parallel:passed_on"
 """Tag of a chat model that passes on what another one has written and was counted for."""
@@ -21,6 +22,8 @@ PASSED_ON = "langgraph_parallel:passed_on"
 class _Call:
     """A model call that has not ended."""
 
+    provider: str
+    model: str
     input_tokens: int
     streamed: int = 0
 
@@ -63,10 +66,15 @@ class Meter(BaseCallbackHandler):
         """Open a call."""
         if PASSED_ON in (tags or []):
             return
-        model = str((metadata or {}).get("ls_model_name") or "")
+        known = metadata or {}
+        model = str(known.get("ls_model_name") or "")
         if model and model not in self.models:
             self.models.append(model)
-        self._open[run_id] = _Call(count_tokens_approximately(messages[0] if messages else []))
+        self._open[run_id] = _Call(
+            str(known.get("ls_provider") or ""),
+            model,
+            count_tokens_approximately(messages[0] if messages else []),
+        )
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a streamed piece."""
@@ -82,7 +90,8 @@ class Meter(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a call with the usage that the provider states."""
-        if self._open.pop(run_id, None) is None:
+        call = self._open.pop(run_id, None)
+        if call is None:
             return
         usage = Usage(calls=1, input_tokens=0, output_tokens=0, partial=False)
         for generation in response.generations[0] if response.generations else []:
@@ -90,6 +99,8 @@ class Meter(BaseCallbackHandler):
             if isinstance(message, AIMessage) and message.usage_metadata:
                 usage["input_tokens"] = message.usage_metadata["input_tokens"]
                 usage["output_tokens"] = message.usage_metadata["output_tokens"]
+                details = message.usage_metadata.get("input_token_details") or {}
+                usage = _priced(usage, call, details.get("cache_read") or 0)
                 break  # each of several choices states the usage of the whole request
         self._ended = add_usage(self._ended, usage)
 
@@ -115,13 +126,30 @@ def add_usage(one: Usage, other: Usage) -> Usage:
         >>> add_usage(no_usage(), Usage(calls=1, input_tokens=7, output_tokens=2, partial=True))
         {'calls': 1, 'input_tokens': 7, 'output_tokens': 2, 'partial': True}
     """
-    return Usage(
+    total = Usage(
         calls=one["calls"] + other["calls"],
         input_tokens=one["input_tokens"] + other["input_tokens"],
         output_tokens=one["output_tokens"] + other["output_tokens"],
         partial=one["partial"] or other["partial"],
     )
+    costs = [usage.get("cost") for usage in (one, other) if usage["calls"]]
+    known = [cost for cost in costs if cost is not None]
+    if known and len(known) == len(costs):
+        total["cost"] = sum(known)
+    return total
+
+
+def _priced(usage: Usage, call: _Call, cache_read: int = 0) -> Usage:
+    """Add what a call has cost, if its price is known."""
+    tokens = (usage["input_tokens"], usage["output_tokens"])
+    cost = price_of(call.provider, call.model, *tokens, cache_read)
+    if cost is not None:
+        usage["cost"] = cost
+    return usage
 
 
 def _estimate(call: _Call) -> Usage:
-    return Usage(calls=1, input_tokens=call.input_tokens, output_tokens=call.streamed, partial=True)
+    usage = Usage(
+        calls=1, input_tokens=call.input_tokens, output_tokens=call.streamed, partial=True
+    )
+    return _priced(usage, call)

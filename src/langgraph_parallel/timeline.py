@@ -10,6 +10,7 @@ from langgraph_parallel.wording import (
     branch_note,
     cells_of,
     decided_at,
+    dollars_text,
     end_of,
     fit_column,
     more_text,
@@ -156,6 +157,7 @@ def _totals(report: Mapping[str, Any]) -> str:
         f"{seconds_text(report.get('seconds') or 0.0)}, "
         f"{_number(usage.get('calls', 0), 'call')}, "
         f"{usage.get('input_tokens', 0):,} tokens in, {usage.get('output_tokens', 0):,} out"
+        f"{', ' + dollars_text(usage['cost']) if 'cost' in usage else ''}"
         f"{' (partial)' if usage.get('partial') else ''}"
     )
 

@@ -85,6 +85,16 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.{decimals}f} s"
 
 
+def dollars_text(dollars: float) -> str:
+    """Show an amount of money, small ones too.
+
+    Example:
+        >>> dollars_text(0.000034), dollars_text(0.1234), dollars_text(1234.5)
+        ('$0.000034', '$0.12', '$1,234.50')
+    """
+    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.6f}"  # noqa: PLR2004
+
+
 def more_text(branches: Sequence[Mapping[str, Any]]) -> str:
     """Sum up the branches that have no line of their own.
 
