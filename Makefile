@@ -6,7 +6,7 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench-voting bench-guardrail bench-kill bench-leaks docs notebooks build constraints clean demo-env dev-env
+.PHONY: help demo test test-all check format bench-voting bench-guardrail bench-kill bench-leaks studio docs notebooks build constraints clean demo-env dev-env
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ format: dev-env ## Format the code and repair what the linter can
 
 bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m voting
+
+studio: dev-env ## Serve the ready-made graphs to LangGraph Studio; Ctrl-C ends it
+	LANGGRAPH_CLI_NO_ANALYTICS=1 $(bin)/langgraph dev --n-jobs-per-worker 10 $(ARGS)
 
 docs: dev-env ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet

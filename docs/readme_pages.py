@@ -15,8 +15,12 @@ PAGES = {
     "Sectioning": "sectioning.md",
     "Voting": "voting.md",
     "Guardrail": "guardrail.md",
+    "Choosing rules and stops": "choosing.md",
     "Inside your own graph": "embedding.md",
+    "See what happened": "seeing.md",
+    "LangGraph Studio": "studio.md",
     "Ready-made graphs": "ready-made-graphs.md",
+    "Limits and cost": "limits.md",
     "Models": "models.md",
 }
 """Headings of the README that get a page of their own; others stay on the page before them."""

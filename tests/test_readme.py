@@ -25,7 +25,9 @@ def test_the_readme_runs_as_it_stands(stub: StubServer, capsys: pytest.CaptureFi
     for block in BLOCKS:
         exec(block, names)
     printed = capsys.readouterr().out.splitlines()
-    assert printed == ["The sky scatters blue light.", "good", "The sky scatters blue light."]
+    assert printed[:2] == ["The sky scatters blue light.", "good"]
+    assert printed[2].startswith("The sky scatters blue light.security  ")  # then a drawn report
+    assert printed[-1].startswith("style ")
     assert stub.open_requests == 0
 
 

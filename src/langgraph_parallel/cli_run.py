@@ -104,7 +104,7 @@ def run(
     if not options.quiet:
         show_report(state["report"])
     if note := note_on(state["report"]):
-        typer.echo(note, err=True)
+        typer.echo(f"\n{note}", err=True)
     return state
 
 

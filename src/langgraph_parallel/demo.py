@@ -1,6 +1,9 @@
 """The demonstration: the three patterns at work on real input."""
 
+import os
+import sys
 from importlib.resources import files
+from shutil import which
 from typing import Any
 
 import typer
@@ -47,7 +50,12 @@ def run_demo(options: Options) -> None:
     _sectioning(options)
     _voting(options)
     _guardrail(options)
-    typer.echo("\nYour own input: langgraph-parallel --help")
+    typer.echo(f"\nYour own input: {_command()} --help")
+
+
+def _command() -> str:
+    """Give the command as it can be typed here."""
+    return "langgraph-parallel" if which("langgraph-parallel") else os.path.relpath(sys.argv[0])
 
 
 def _sectioning(options: Options) -> None:

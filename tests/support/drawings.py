@@ -1,5 +1,6 @@
 """Draws the three patterns for the README: `python tests/support/drawings.py` renews them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,27 @@ from langgraph_parallel import (
 )
 
 README = Path(__file__).parents[2] / "README.md"
-BEGIN, END = "<!-- drawings -->\n", "<!-- /drawings -->"
 
 
-def drawings() -> str:
-    """Draw the patterns as Mermaid text, each under its name."""
-    graphs = {
-        "Sectioning": create_sectioning(
-            [Section("security", "x"), Section("performance", "x"), Section("style", "x")]
-        ),
-        "Voting": create_voting(Voter("vote", "x"), options=["yes", "no"]),
-        "Guardrail": create_guardrail("x", [Guard("injection", "x"), Guard("harm", "x")]),
+def graphs() -> Mapping[str, Pregel[Any, Any, Any, Any]]:
+    """Build one graph of each pattern, by the name of its drawing."""
+    sections = [Section("security", "x"), Section("performance", "x"), Section("style", "x")]
+    guards = [Guard("injection", "x"), Guard("harm", "x")]
+    return {
+        "sectioning": create_sectioning(sections),
+        "voting": create_voting(Voter("vote", "x"), options=["yes", "no"]),
+        "guardrail": create_guardrail("x", guards),
     }
-    return "\n".join(
-        f"**{name}**\n\n```mermaid\n{_mermaid(graph)}\n```\n" for name, graph in graphs.items()
-    )
-
-
-def _mermaid(graph: Pregel[Any, Any, Any, Any]) -> str:
-    text = graph.get_graph().draw_mermaid(with_styles=False)
-    return text.replace("graph TD", "graph LR").strip()
 
 
 def with_drawings(text: str) -> str:
     """Put the current drawings between the marks of a text."""
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}{drawings()}{rest[rest.index(END) :]}"
+    for name, graph in graphs().items():
+        begin, end = f"<!-- drawing: {name} -->\n", "<!-- /drawing -->"
+        head, rest = text.split(begin)
+        mermaid = graph.get_graph().draw_mermaid(with_styles=False).replace("graph TD", "graph LR")
+        text = f"{head}{begin}```mermaid\n{mermaid.strip()}\n```\n{rest[rest.index(end) :]}"
+    return text
 
 
 if __name__ == "__main__":
