@@ -21,7 +21,9 @@ class Usage(TypedDict):
     calls: int
     """Model calls started."""
     input_tokens: int
+    """Tokens that the models read."""
     output_tokens: int
+    """Tokens that they wrote."""
     partial: bool
     """True when a call was cut off or failed, so that its tokens are estimates at most."""
     cost: NotRequired[float]
@@ -34,11 +36,15 @@ class BranchResult(TypedDict):
     index: int
     """Number of the branch in its dispatch."""
     name: str
+    """The branch's name."""
     status: Status
+    """`"ok"`, `"error"`, `"timeout"` or `"cancelled"`."""
     output: Any
     """Plain JSON-able data; `None` unless `status` is `"ok"`."""
     error: str | None
+    """Why it has no output; `None` if it has one."""
     model: str | None
+    """Names of the models that it called, with commas between; `None` if it called none."""
     attempts: int
     """Times that the work was tried."""
     started: float
@@ -46,6 +52,7 @@ class BranchResult(TypedDict):
     seconds: float
     """Seconds of work, retries included, waiting for a free place not included."""
     usage: Usage
+    """What it consumed."""
     first_token: NotRequired[float]
     """Seconds from the dispatch to the first piece of the reply; left out if none was streamed."""
     cached: NotRequired[bool]

@@ -24,9 +24,11 @@ class Report(TypedDict):
     """The part of a report that all patterns share; each adds its own keys."""
 
     pattern: str
+    """`"sectioning"`, `"voting"` or `"guardrail"`."""
     branches: list[dict[str, Any]]
     """The `BranchResult`s by index, without what only the state needs."""
     usage: TotalUsage
+    """What all branches consumed, and what was consumed beside them, as by a synthesis."""
     seconds: float
     """Seconds from the dispatch to the end of the pattern."""
 

@@ -78,10 +78,10 @@ def seconds_text(seconds: float) -> str:
     """Show a time with about three digits.
 
     Example:
-        >>> seconds_text(0.0), seconds_text(3.14159), seconds_text(61.25), seconds_text(1234.5)
-        ('0.00 s', '3.14 s', '61.2 s', '1234 s')
+        >>> seconds_text(0.0), seconds_text(3.14159), seconds_text(9.999), seconds_text(1234.5)
+        ('0.00 s', '3.14 s', '10.0 s', '1234 s')
     """
-    decimals = 2 if seconds < 10 else 1 if seconds < 1000 else 0  # noqa: PLR2004
+    decimals = 2 if seconds < 9.995 else 1 if seconds < 999.95 else 0  # noqa: PLR2004
     return f"{seconds:.{decimals}f} s"
 
 
