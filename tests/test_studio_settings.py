@@ -8,7 +8,7 @@ import pytest
 from drive import in_background, statuses
 from stub_server import ChatRequest, Reply
 from stub_types import When
-from studio import ANSWER, BRANCHES, Studio, at_once, harmless
+from studio import ANSWER, BRANCHES, GIVEN, Studio, at_once, harmless
 
 pytest.importorskip("langgraph_api", reason="the development server needs Python 3.11")
 pytestmark = pytest.mark.slow
@@ -53,6 +53,15 @@ def test_classify_asks_for_the_labels_until_the_stop(studio: Studio) -> None:
     assert state["output"] == "overcast"
     assert state["report"]["counts"] == {"overcast": 2}
     assert studio.asked("sky", "clear, overcast") == studio.asked("sky") == 2
+
+
+def test_settings_that_an_assistant_keeps_hold_unless_a_run_has_others(studio: Studio) -> None:
+    kept: Any = {"model": "openai:kept", "prompt": "Kept?", "stop": "quick"}
+    name = studio.client.assistants.create("classify", context=kept)["assistant_id"]
+    for context, votes in ((None, 2), ({"stop": "first_to_5"}, 5)):
+        before = studio.asked("kept", "Kept?")
+        studio.client.runs.wait(None, name, input=GIVEN["classify"], context=context)
+        assert studio.asked("kept", "Kept?") - before == votes
 
 
 def test_classify_asks_for_the_most_votes_and_no_more(studio: Studio) -> None:

@@ -84,8 +84,8 @@ class Studio:
     stub: StubServer
 
     def assistant(self, graph: str) -> dict[str, Any]:
-        """Give the assistant of a graph."""
-        (found,) = self.client.assistants.search(graph_id=graph)
+        """Give the assistant that the server makes for a graph."""
+        (found,) = self.client.assistants.search(graph_id=graph, metadata={"created_by": "system"})
         return dict(found)
 
     def schema(self, graph: str, kind: str) -> dict[str, Any]:
