@@ -133,7 +133,7 @@ def test_nothing_of_a_blocked_answer_reaches_a_client_that_streams(
         stub.open(case)
 
     opening = in_background(open_when_written)
-    seen = studio.stream("safe_respond", modes, model=f"openai:{case}")
+    seen = list(studio.stream("safe_respond", modes, model=f"openai:{case}"))
     opening.result(5)
     assert "zebra" not in str(seen)
     assert REFUSAL in str(seen)

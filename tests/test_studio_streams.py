@@ -43,7 +43,7 @@ def streams(studio: Studio) -> dict[str, Stream]:
     def stream(graph: str) -> Stream:
         hear = {"stop": "all"} if graph in PANELS else {}
         own = _own_prompts(studio, graph)
-        return studio.stream(graph, MODES, model=f"openai:{graph}", **own, **hear)
+        return list(studio.stream(graph, MODES, model=f"openai:{graph}", **own, **hear))
 
     return {graph: found.result() for graph, found in at_once(stream, BRANCHES).items()}
 

@@ -111,7 +111,7 @@ class Studio:
         assert isinstance(state, dict)
         return state
 
-    def stream(self, graph: str, modes: Any, **settings: Any) -> list[tuple[str, str, Any]]:
+    def stream(self, graph: str, modes: Any, **settings: Any) -> Iterator[tuple[str, str, Any]]:
         """Stream a run on a new thread.
 
         Gives mode, path of the nested graph, such as `chat:safety`, and data.
@@ -124,7 +124,8 @@ class Studio:
             stream_mode=modes,
             stream_subgraphs=True,
         )
-        return [(*_where(part.event), part.data) for part in parts]
+        for part in parts:
+            yield (*_where(part.event), part.data)
 
     def asked(self, model: str, words: str = "") -> int:
         """Count the requests to a model that have these words."""
