@@ -1,5 +1,6 @@
 """What runs of the ready-made graphs stream behind the development server, in every mode."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import pytest
@@ -28,6 +29,16 @@ WRITERS = {
 PANELS = {"moderation", "guarded_agent"}
 """The graphs that close the calls of voters who cannot change anything any more."""
 
+NAMES: Mapping[str, Callable[[Any], str]] = {
+    "messages": lambda data: data[0]["content"],
+    "updates": " ".join,
+    "custom": lambda data: data["event"] + data["branch"],
+    "tasks": lambda data: data["name"] + ("result" in data) * " ended",
+    "checkpoints": lambda data: str(data["metadata"]["step"]),
+    "debug": lambda data: data["type"],
+}
+"""What the parts of a mode are called, whatever the order in which they come."""
+
 FAN_OUTS = {"guarded_agent": ["chat:fan_out", "chat:safety:fan_out", "evaluate:fan_out"]}
 
 Stream: TypeAlias = list[tuple[str, str, Any]]
@@ -39,13 +50,13 @@ each_graph = pytest.mark.parametrize("graph", BRANCHES)
 @pytest.fixture(scope="module")
 def streams(studio: Studio) -> dict[str, Stream]:
     """A stream of each graph in all modes, with prompts and model of its own."""
+    return _streams(studio, MODES)
 
-    def stream(graph: str) -> Stream:
-        hear = {"stop": "all"} if graph in PANELS else {}
-        own = _own_prompts(studio, graph)
-        return list(studio.stream(graph, MODES, model=f"openai:{graph}", **own, **hear))
 
-    return {graph: found.result() for graph, found in at_once(stream, BRANCHES).items()}
+@pytest.fixture(scope="module")
+def plain(studio: Studio) -> dict[str, Stream]:
+    """The same without `events`, for which the server runs graphs in another way."""
+    return _streams(studio, [mode for mode in MODES if mode != "events"])
 
 
 @each_graph
@@ -163,6 +174,31 @@ def test_events_tell_of_the_graph_and_of_every_node(streams: dict[str, Stream], 
     nodes = {node.rpartition(":")[2] for node in (*BRANCHES[graph], *ENDS[graph])}
     assert nodes <= {event["name"] for event in events if event["event"] == "on_chain_end"}
     assert "error" not in {event["event"].rpartition("_")[2] for event in events}
+
+
+@each_graph
+def test_without_events_the_other_modes_say_the_same(
+    streams: dict[str, Stream], plain: dict[str, Stream], graph: str
+) -> None:
+    assert not [mode for mode, _, _ in plain[graph] if mode == "events"]
+    for mode, name in NAMES.items():
+        with_events, without = (
+            sorted(_at(path, name(data)) for path, data in _of(stream[graph], mode))
+            for stream in (streams, plain)
+        )
+        assert without == with_events, mode
+    last, own = (_of(stream[graph], "values")[-1][1] for stream in (streams, plain))
+    assert {*own} - {*GIVEN[graph]} <= {*last}
+    assert "evaluation" in own if graph == "guarded_agent" else own["output"] == last["output"]
+
+
+def _streams(studio: Studio, modes: list[str]) -> dict[str, Stream]:
+    def stream(graph: str) -> Stream:
+        hear = {"stop": "all"} if graph in PANELS else {}
+        own = _own_prompts(studio, graph)
+        return list(studio.stream(graph, modes, model=f"openai:{graph}", **own, **hear))
+
+    return {graph: found.result() for graph, found in at_once(stream, BRANCHES).items()}
 
 
 def _own_prompts(studio: Studio, graph: str) -> dict[str, str]:
