@@ -51,6 +51,8 @@ def test_each_graph_is_drawn_with_a_node_per_named_branch(studio: Studio, graph:
     nodes, edges = studio.drawing(graph)
     inner = [n for n in nodes if not n.endswith(("__start__", "__end__", "fan_out"))]
     assert sorted(inner) == sorted([*BRANCHES[graph], *ENDS[graph]])
+    if graph in PATTERNS:
+        assert nodes == ["__start__", "fan_out", *BRANCHES[graph], *ENDS[graph], "__end__"]
     sent = {target for source, target in edges if source.endswith("fan_out")}
     assert sent - {"chat:safety:__start__"} == set(BRANCHES[graph])
 

@@ -1,5 +1,6 @@
 """Settings of the ready-made graphs change their runs behind the development server."""
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -145,6 +146,9 @@ def test_safe_respond_denies_from_its_threshold_on(
     )
     assert state["report"]["verdict"] == verdict
     assert state["output"] == {"blocked": "No way.", "passed": ANSWER}[verdict]
+    if verdict == "blocked":
+        assert state["report"]["blocked_by"] == ["injection"]
+        assert ANSWER not in json.dumps(state)
 
 
 @pytest.mark.parametrize(("threshold", "answer"), [(1, "No way."), (2, ANSWER)])
