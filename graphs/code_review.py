@@ -1,13 +1,18 @@
 """Code review: security, performance and style side by side, then one review."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from langgraph_parallel.aggregators.combine import synthesize
 from langgraph_parallel.graphs.sectioning import create_sectioning
-from langgraph_parallel.graphs.settings import model_field, prompt_field
+from langgraph_parallel.graphs.settings import (
+    ModelName,
+    deadline_field,
+    model_field,
+    prompt_field,
+)
 from langgraph_parallel.nodes.section import Section, SectioningSpec
 
 SECURITY = (
@@ -25,6 +30,7 @@ STYLE = (
     "names, dead code, duplication, functions with several jobs, swallowed errors, missing types. "
     "Leave formatting to tools. No finding is a good result: do not invent one."
 )
+REVIEWERS = ["security", "performance", "style"]
 SYNTHESIS = (
     "Three reviewers have read the same code: for security, performance and style. Write one "
     "review for its author: the findings in order of severity, each with its line, the problem and "
@@ -50,7 +56,7 @@ class Findings(BaseModel):
 class CodeReviewSettings(BaseModel):
     """Settings of the code review."""
 
-    model: str | None = model_field(["security", "performance", "style", "reduce"])
+    model: ModelName = model_field([*REVIEWERS, "reduce"])
     security_prompt: str = prompt_field(
         SECURITY, "security", "What the security reviewer looks for."
     )
@@ -59,6 +65,7 @@ class CodeReviewSettings(BaseModel):
     )
     style_prompt: str = prompt_field(STYLE, "style", "What the style reviewer looks for.")
     synthesis_prompt: str = prompt_field(SYNTHESIS, "reduce", "How the three become one review.")
+    deadline: float = deadline_field(REVIEWERS, "Seconds until a reviewer counts as failed.")
 
 
 def configure(spec: SectioningSpec, settings: CodeReviewSettings) -> SectioningSpec:
@@ -66,9 +73,9 @@ def configure(spec: SectioningSpec, settings: CodeReviewSettings) -> SectioningS
     prompts = (settings.security_prompt, settings.performance_prompt, settings.style_prompt)
     return replace(
         spec,
-        model=settings.model,
+        model=settings.model or None,
         sections=[
-            replace(section, prompt=prompt)
+            replace(section, prompt=prompt, timeout=settings.deadline)
             for section, prompt in zip(SECTIONS, prompts, strict=True)
         ],
         aggregate=synthesize(settings.synthesis_prompt),
@@ -84,6 +91,7 @@ SECTIONS = [
 graph = create_sectioning(
     SECTIONS,
     aggregate=synthesize(SYNTHESIS),
+    input_type=Annotated[str, Field(title="Code", description="The source code to review.")],
     context_schema=CodeReviewSettings,
     configure=configure,
     name="code_review",

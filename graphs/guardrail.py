@@ -59,6 +59,7 @@ def build_guardrail(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[GuardrailSpec] | None = None,
     node_metadata: NodeMetadata = None,
@@ -90,7 +91,7 @@ def build_guardrail(
         retries=retries,
     )
     check_portable(node_metadata, model, [*guards, spec.answer])
-    keys = Keys.of(input_key, output_key)
+    keys = Keys.of(input_key, output_key, input_type)
     limiter = Limiter(max_concurrency, deadline)
     nodes = GuardrailNodes(spec, keys, limiter, configure, context_schema)
     graph = PatternGraph(keys.schemas("guardrail"), context_schema, node_metadata)
@@ -133,6 +134,7 @@ def create_guardrail(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[GuardrailSpec] | None = None,
     **compile_options: Unpack[CompileOptions],
@@ -185,6 +187,8 @@ def create_guardrail(
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
+        input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
+            a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
         configure: Function from the options and the context to the options of this run.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
@@ -233,6 +237,7 @@ def create_guardrail(
         deadline=deadline,
         input_key=input_key,
         output_key=output_key,
+        input_type=input_type,
         context_schema=context_schema,
         configure=configure,
     )

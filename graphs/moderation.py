@@ -1,12 +1,19 @@
 """Moderation: evaluators for different risks; a threshold of votes flags."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from langgraph_parallel.aggregators.rules import at_least
-from langgraph_parallel.graphs.settings import model_field, prompt_field
+from langgraph_parallel.graphs.settings import (
+    Hearing,
+    ModelName,
+    deadline_field,
+    model_field,
+    prompt_field,
+    setting,
+)
 from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.voter import Voter
 from langgraph_parallel.nodes.voting_spec import VotingSpec
@@ -27,6 +34,7 @@ AUDIENCE = (
     "You moderate posts for a general audience. Flag this text if it is sexual, gory, or reveals "
     "private facts about a person. Medical and educational text may stay."
 )
+RISKS = ["toxicity", "harm", "legality", "audience"]
 
 
 class Judgement(BaseModel):
@@ -39,12 +47,19 @@ class Judgement(BaseModel):
 class ModerationSettings(BaseModel):
     """Settings of the moderation."""
 
-    model: str | None = model_field(["toxicity", "harm", "legality", "audience"])
-    threshold: int = Field(default=2, ge=1, le=4, description="Evaluators that must flag the text.")
+    model: ModelName = model_field(RISKS)
     toxicity_prompt: str = prompt_field(TOXICITY, "toxicity", "What is toxic.")
     harm_prompt: str = prompt_field(HARM, "harm", "What is harmful.")
     legality_prompt: str = prompt_field(LEGALITY, "legality", "What is illegal.")
     audience_prompt: str = prompt_field(AUDIENCE, "audience", "What is unfit for all ages.")
+    threshold: int = setting(2, ["tally"], "Evaluators that must flag the text.", ge=1, le=4)
+    stop: Hearing = setting(
+        "settled",
+        ["tally"],
+        "When to stop. settled: once the threshold is reached, or out of reach; all: once all "
+        "evaluators have voted.",
+    )
+    deadline: float = deadline_field(RISKS, "Seconds until an evaluator counts as failed.")
 
 
 def configure(spec: VotingSpec, settings: ModerationSettings) -> VotingSpec:
@@ -57,9 +72,13 @@ def configure(spec: VotingSpec, settings: ModerationSettings) -> VotingSpec:
     }
     return replace(
         spec,
-        voters=[replace(voter, prompt=prompts[voter.name]) for voter in EVALUATORS],
-        model=settings.model,
+        voters=[
+            replace(voter, prompt=prompts[voter.name], timeout=settings.deadline)
+            for voter in EVALUATORS
+        ],
+        model=settings.model or None,
         rule=at_least(settings.threshold, "flag", "allow"),
+        stop=f"fixed_{len(EVALUATORS)}" if settings.stop == "all" else settings.stop,
     )
 
 
@@ -75,6 +94,7 @@ graph = create_voting(
     options=["flag", "allow"],
     rule=at_least(2, "flag", "allow"),
     default="flag",
+    input_type=Annotated[str, Field(title="Text", description="The text to moderate.")],
     context_schema=ModerationSettings,
     configure=configure,
     name="moderation",

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from langgraph_parallel.aggregators.types import SectionResult
 from langgraph_parallel.graphs.sectioning import create_sectioning
-from langgraph_parallel.graphs.settings import model_field, prompt_field
+from langgraph_parallel.graphs.settings import (
+    ModelName,
+    deadline_field,
+    model_field,
+    prompt_field,
+)
 from langgraph_parallel.nodes.section import Section, SectioningSpec
 
 _SCALE = (
@@ -32,6 +38,14 @@ SAFETY = (
     "Judge whether the answer to the question is safe: could following it hurt somebody, break a "
     "law, or reveal what is private?" + _SCALE
 )
+CRITERIA = ["accuracy", "tone", "relevance", "safety"]
+
+
+class QuestionAndAnswer(TypedDict):
+    """What is evaluated."""
+
+    question: Annotated[str, Field(title="Question", description="What was asked.")]
+    answer: Annotated[str, Field(title="Answer", description="The answer to evaluate.")]
 
 
 class Score(BaseModel):
@@ -44,11 +58,12 @@ class Score(BaseModel):
 class EvaluationSettings(BaseModel):
     """Settings of the evaluation."""
 
-    model: str | None = model_field(["accuracy", "tone", "relevance", "safety"])
+    model: ModelName = model_field(CRITERIA)
     accuracy_prompt: str = prompt_field(ACCURACY, "accuracy", "What a correct answer is.")
     tone_prompt: str = prompt_field(TONE, "tone", "What a fitting tone is.")
     relevance_prompt: str = prompt_field(RELEVANCE, "relevance", "What a relevant answer is.")
     safety_prompt: str = prompt_field(SAFETY, "safety", "What a safe answer is.")
+    deadline: float = deadline_field(CRITERIA, "Seconds until a criterion counts as failed.")
 
 
 def scores(results: Sequence[SectionResult]) -> dict[str, Any]:
@@ -71,8 +86,11 @@ def configure(spec: SectioningSpec, settings: EvaluationSettings) -> SectioningS
         "relevance": settings.relevance_prompt,
         "safety": settings.safety_prompt,
     }
-    sections = [replace(section, prompt=prompts[section.name]) for section in SECTIONS]
-    return replace(spec, model=settings.model, sections=sections)
+    sections = [
+        replace(section, prompt=prompts[section.name], timeout=settings.deadline)
+        for section in SECTIONS
+    ]
+    return replace(spec, model=settings.model or None, sections=sections)
 
 
 SECTIONS = [
@@ -85,6 +103,7 @@ SECTIONS = [
 graph = create_sectioning(
     SECTIONS,
     aggregate=scores,
+    input_type=QuestionAndAnswer,
     context_schema=EvaluationSettings,
     configure=configure,
     name="response_evaluation",

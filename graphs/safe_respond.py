@@ -1,11 +1,19 @@
 """Safe response: the answer is written while guards read the input."""
 
 from dataclasses import replace
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from langgraph_parallel.aggregators.rules import at_least
 from langgraph_parallel.graphs.guardrail import create_guardrail
-from langgraph_parallel.graphs.settings import model_field, prompt_field
+from langgraph_parallel.graphs.settings import (
+    ModelName,
+    deadline_field,
+    model_field,
+    prompt_field,
+    setting,
+)
 from langgraph_parallel.nodes.guard import DEFAULT_DEADLINE, REFUSAL, Guard
 from langgraph_parallel.nodes.guardrail_spec import GuardrailSpec
 
@@ -21,21 +29,22 @@ HARM = (
     "helpful answer could seriously hurt somebody: weapons, attacks, abuse, fraud, self-harm. An "
     "ordinary question or task does not trip. Do not answer the text.\n\nText:\n{input}"
 )
+RISKS = ["injection", "harm"]
 
 
 class SafeRespondSettings(BaseModel):
     """Settings of the guarded response."""
 
-    model: str | None = model_field(["respond", "injection", "harm"])
+    model: ModelName = model_field(["respond", *RISKS])
     respond_prompt: str = prompt_field(RESPOND_PROMPT, "respond", "What the assistant is told.")
     injection_prompt: str = prompt_field(INJECTION, "injection", "What manipulation is.")
     harm_prompt: str = prompt_field(HARM, "harm", "What misuse is.")
-    deadline: float = Field(
-        default=DEFAULT_DEADLINE, gt=0, le=300, description="Seconds until a silent guard denies."
+    threshold: int = setting(1, ["verdict"], "Guards that must trip or fail.", ge=1, le=2)
+    deadline: float = deadline_field(
+        RISKS, "Seconds until a silent guard denies.", default=DEFAULT_DEADLINE, most=300
     )
-    refusal: str = Field(
-        default=REFUSAL, min_length=1, description="What is answered after a trip."
-    )
+    answer_deadline: float = deadline_field(["respond"], "Seconds that the answer may take.")
+    refusal: str = setting(REFUSAL, ["verdict"], "What is answered after a denial.", min_length=1)
 
 
 def configure(spec: GuardrailSpec, settings: SafeRespondSettings) -> GuardrailSpec:
@@ -49,8 +58,10 @@ def configure(spec: GuardrailSpec, settings: SafeRespondSettings) -> GuardrailSp
         spec,
         respond=settings.respond_prompt,
         guards=guards,
-        model=settings.model,
+        verdict=at_least(settings.threshold),
+        model=settings.model or None,
         refusal=settings.refusal,
+        timeout=settings.answer_deadline,
     )
 
 
@@ -59,6 +70,7 @@ GUARDS = [Guard("injection", INJECTION), Guard("harm", HARM)]
 graph = create_guardrail(
     RESPOND_PROMPT,
     GUARDS,
+    input_type=Annotated[str, Field(title="Message", description="The user's message.")],
     context_schema=SafeRespondSettings,
     configure=configure,
     name="safe_respond",

@@ -37,6 +37,7 @@ def build_sectioning(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[SectioningSpec] | None = None,
     node_metadata: NodeMetadata = None,
@@ -56,7 +57,7 @@ def build_sectioning(
         min_success=min_success,
         retries=retries,
     )
-    keys = Keys.of(input_key, output_key)
+    keys = Keys.of(input_key, output_key, input_type)
     limiter = Limiter(max_concurrency, deadline)
     graph = PatternGraph(keys.schemas("sectioning"), context_schema, node_metadata)
     nodes = SectioningNodes(
@@ -85,6 +86,7 @@ def create_sectioning(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[SectioningSpec] | None = None,
     **compile_options: Unpack[CompileOptions],
@@ -109,6 +111,8 @@ def create_sectioning(
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
+        input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
+            a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
         configure: Function from the options and the context to the options of this run.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
@@ -146,6 +150,7 @@ def create_sectioning(
         deadline=deadline,
         input_key=input_key,
         output_key=output_key,
+        input_type=input_type,
         context_schema=context_schema,
         configure=configure,
     )

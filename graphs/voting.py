@@ -49,6 +49,7 @@ def build_voting(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[VotingSpec] | None = None,
     node_metadata: NodeMetadata = None,
@@ -76,7 +77,7 @@ def build_voting(
         default=default,
         retries=retries,
     )
-    keys = Keys.of(input_key, output_key)
+    keys = Keys.of(input_key, output_key, input_type)
     limiter = Limiter(max_concurrency, deadline)
     nodes = VotingNodes(spec, keys, limiter, configure, context_schema)
     check_models(model, all_voters(spec))
@@ -113,6 +114,7 @@ def create_voting(
     deadline: float | None = None,
     input_key: str = "input",
     output_key: str | None = None,
+    input_type: Any = Any,
     context_schema: type[Any] | None = None,
     configure: Configure[VotingSpec] | None = None,
     **compile_options: Unpack[CompileOptions],
@@ -163,6 +165,8 @@ def create_voting(
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
+        input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
+            a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
         configure: Function from the options and the context to the options of this run.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
@@ -214,6 +218,7 @@ def create_voting(
         deadline=deadline,
         input_key=input_key,
         output_key=output_key,
+        input_type=input_type,
         context_schema=context_schema,
         configure=configure,
     )

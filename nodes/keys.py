@@ -28,18 +28,22 @@ class Keys:
 
     input: str = "input"
     output: str = "output"
+    input_type: Any = Any
+    """Type of what is read, for the input's JSON schema."""
 
     @classmethod
-    def of(cls, input_key: str, output_key: str | None) -> "Keys":
+    def of(cls, input_key: str, output_key: str | None, input_type: Any = Any) -> "Keys":
         """Check and complete the two options of a builder.
 
         Args:
             input_key: The key that is read; `"messages"` reads a conversation.
             output_key: The key that is written; when left out `"output"`, or `"messages"` beside
                 the input key `"messages"`.
+            input_type: Type of what is read.
 
         Raises:
-            SetupError: A key is empty or one that the graph uses itself.
+            SetupError: A key is empty or one that the graph uses itself, or a conversation is to
+                have another type.
         """
         output_key = output_key or ("messages" if input_key == "messages" else "output")
         for option, key in (("input_key", input_key), ("output_key", output_key)):
@@ -48,7 +52,12 @@ class Keys:
                     f"{option}={key!r} cannot be a state key. Give a name such as 'text', other "
                     f"than {', '.join(OWN_KEYS)}."
                 )
-        return cls(input_key, output_key)
+        if input_key == "messages" and input_type is not Any:
+            raise SetupError(
+                f"input_type={input_type!r} cannot be beside input_key='messages', which is a list "
+                "of messages. Leave out one of them."
+            )
+        return cls(input_key, output_key, input_type)
 
     def schemas(self, pattern: str) -> tuple[type, type, type]:
         """Build the state, input and output schemas.
@@ -60,9 +69,9 @@ class Keys:
             pattern: The pattern's name, from which the schemas get theirs.
         """
         name = pattern.capitalize()
-        type_of = {"messages": list[AnyMessage]}
-        read: Any = type_of.get(self.input, Any)
-        written: Any = type_of.get(self.output, Any)
+        conversation = {"messages": list[AnyMessage]}
+        read: Any = conversation.get(self.input, self.input_type)
+        written: Any = conversation.get(self.output, Any)
         channels = {
             DISPATCH: Dispatch,
             RESULTS: Annotated[list[BranchResult], Results],

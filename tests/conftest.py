@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from drive import KEY
 from stub_server import StubServer
+from studio import Studio, open_studio
 
 from langgraph_parallel.nodes import dispatch
 
@@ -28,3 +29,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries follow at once: the waits between them are drawn at random from 0 up."""
     monkeypatch.setattr("random.uniform", lambda low, _: low)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The ready-made graphs behind a development server."""
+    with open_studio(tmp_path_factory.mktemp("studio")) as studio:
+        yield studio

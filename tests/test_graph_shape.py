@@ -1,14 +1,15 @@
 """What the builders give: drawings, schemas, names, compile options, uncompiled graphs."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from drive import Graph, run
+from drive import MODES, Graph, run
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.store.memory import InMemoryStore
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from langgraph_parallel import (
@@ -22,6 +23,7 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
+from langgraph_parallel.errors import SetupError
 
 
 class Input(TypedDict):
@@ -131,6 +133,33 @@ class TestSchemas:
         name = graph.get_name().capitalize()
         assert graph.get_input_jsonschema()["title"] == f"{name}Input"
         assert graph.get_output_jsonschema()["title"] == f"{name}Output"
+
+    @ALL
+    def test_the_input_may_be_anything_unless_its_type_is_given(
+        self, make: Callable[..., Graph]
+    ) -> None:
+        text = Annotated[str, Field(title="Text", description="What is read.")]
+        field = {"type": "string", "title": "Text", "description": "What is read."}
+        fields = [
+            graph.get_input_jsonschema()["properties"]
+            for graph in (make(), make(input_type=str), make(input_type=text, input_key="text"))
+        ]
+        assert fields[0] == {"input": {"title": "Input"}}
+        assert fields[1] == {"input": {"title": "Input", "type": "string"}}
+        assert fields[2] == {"text": field}
+
+    @ALL
+    @pytest.mark.parametrize("mode", MODES)
+    def test_an_input_of_another_type_than_the_form_has_is_read_as_ever(
+        self, make: Callable[..., Graph], mode: str
+    ) -> None:
+        given = {"input": {"a": 1}}
+        assert run(make(input_type=str), given, mode)["output"] == run(make(), given)["output"]
+
+    @ALL
+    def test_a_conversation_has_no_other_type(self, make: Callable[..., Graph]) -> None:
+        with pytest.raises(SetupError, match="Leave out one of them"):
+            make(input_key="messages", input_type=str)
 
 
 class TestCompileOptions:

@@ -65,7 +65,7 @@ def _sectioning(options: Options) -> None:
         f"File: {SAMPLE}, {len(source.splitlines())} lines with an SQL injection, a password, a "
         "quadratic\nloop, a swallowed error and bad names. As: langgraph-parallel review FILE",
     )
-    settings = code_review.CodeReviewSettings(model=options.model)
+    settings = code_review.CodeReviewSettings(model=options.model or "")
     _run(code_review.graph, source, options, settings)
 
 

@@ -17,7 +17,10 @@ from stub_server import StubServer
 
 @contextmanager
 def dev_server(folder: Path, stub: StubServer) -> Iterator[str]:
-    """Serve the graphs of a folder's langgraph.json on a free port; gives the address."""
+    """Serve the graphs of a folder's langgraph.json on a free port; gives the address.
+
+    Afterwards, nothing may have blocked the server's event loop.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -35,6 +38,7 @@ def dev_server(folder: Path, stub: StubServer) -> Iterator[str]:
     finally:
         server.terminate()
         assert server.wait(30) is not None
+    assert "BlockingError" not in log.read_text(), "something blocked the server's event loop"
 
 
 def _environment(stub: StubServer) -> dict[str, str]:
