@@ -35,7 +35,7 @@ bench-voting: dev-env ## Replay recorded votes under every stop and rule: takes 
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m voting
 
 studio: dev-env ## Serve the ready-made graphs to LangGraph Studio; Ctrl-C ends it
-	LANGGRAPH_CLI_NO_ANALYTICS=1 $(bin)/langgraph dev --n-jobs-per-worker 10 --server-log-level warning $(ARGS)
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LOG_LEVEL=WARNING $(bin)/langgraph dev --n-jobs-per-worker 10 $(ARGS)
 
 docs: dev-env ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
