@@ -182,8 +182,8 @@ def rows() -> list[Row]:
                 found = asyncio.run(asyncio.wait_for(_measure(url, width), LONGEST))
             for name, (wall, walls, cpus) in found.items():
                 row = table.setdefault(name, {"way": name})
-                title = f"{width} calls, {1000 * delay:.0f} ms"
-                row[f"{title}: ms"] = f"{wall:.0f}"
+                title = f"{width} x {1000 * delay:.0f} ms:"
+                row[f"{title} ms"] = f"{wall:.0f}"
                 row["wall" + " " * len(row)] = f"{walls:.2f}"
                 row["CPU" + " " * len(row)] = f"{cpus:.2f}"
     return list(table.values())
