@@ -51,13 +51,13 @@ bench-guardrail: dev-env ## Measure guardrails on the wire: takes some ten minut
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail.picture
 
 # The other libraries want other versions than the development tools do: an environment of its own.
-bench-comparison: dev-env ## Measure other ways of doing the same: takes five minutes
+bench-comparison: dev-env ## Measure other ways of doing the same: takes some five minutes
 	$(bin)/python -m venv .venv/compare
 	.venv/compare/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	.venv/compare/bin/python -m pip install --quiet --disable-pip-version-check -e '.[cli]' --group compare
 	PYTHONPATH=benchmarks:tests/support .venv/compare/bin/python -m comparison $(ARGS)
 
-bench-scaling: dev-env ## Measure wide fan-outs and many runs at once: takes minutes
+bench-scaling: dev-env ## Measure wide fan-outs and many runs at once: takes four minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m scaling $(ARGS)
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
