@@ -6,10 +6,10 @@ ARGS ?=   # more arguments for pytest or the demo
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench-voting bench-guardrail bench-kill bench-leaks studio docs notebooks build constraints clean demo-env dev-env
+.PHONY: help demo test test-all check format bench-voting bench-guardrail bench-comparison bench-scaling bench-kill bench-leaks studio docs notebooks build constraints clean demo-env dev-env
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo 'Options: PYTHON=python3.12 (for .venv), ARGS="-k voting -x" (for pytest or the demo)'
 
 demo: demo-env ## Run the patterns on the embedded model: no key, no network
@@ -52,6 +52,16 @@ bench-leaks: dev-env ## Look for leaks over 5,000 runs of each pattern: takes mi
 bench-guardrail: dev-env ## Measure guardrails on the wire: takes some ten minutes
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail $(ARGS)
 	PYTHONPATH=benchmarks:tests/support $(bin)/python -m guardrail.picture
+
+# The other libraries want other versions than the development tools do: an environment of its own.
+bench-comparison: dev-env ## Measure other ways of doing the same: takes some five minutes
+	$(bin)/python -m venv .venv/compare
+	.venv/compare/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv/compare/bin/python -m pip install --quiet --disable-pip-version-check -e '.[cli]' --group compare
+	PYTHONPATH=benchmarks:tests/support .venv/compare/bin/python -m comparison $(ARGS)
+
+bench-scaling: dev-env ## Measure wide fan-outs and many runs at once: takes four minutes
+	PYTHONPATH=benchmarks:tests/support $(bin)/python -m scaling $(ARGS)
 
 build: dev-env ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

@@ -91,17 +91,28 @@ def check_independent(prompts: Mapping[str, str | None]) -> None:
     Raises:
         SetupError: A prompt has another section's name as a placeholder, or speaks of its output.
     """
+    # Each text once, as the hundreds of sections of a dynamic fan-out mostly share theirs.
+    names = {name: name.lower() for name in prompts}
+    named = {text: _named(text, names) for text in dict.fromkeys(prompts.values()) if text}
     for name, prompt in prompts.items():
-        for other in prompts:
-            if prompt is None or other == name:
-                continue
-            spoken = re.search(
-                _OUTPUT_OF.replace("{name}", re.escape(other)), prompt, re.IGNORECASE
-            )
-            if spoken or f"{{{other}}}" in prompt:
+        for other, words in named.get(prompt or "", {}).items():
+            if other != name:
                 raise SetupError(
                     f"The prompt of section {name!r} names the output of section {other!r}"
-                    f" ({spoken.group() if spoken else '{' + other + '}'!r}). Sections run side by "
-                    "side and cannot see one another. Make it one section, do it in the aggregate, "
-                    "or chain two graphs."
+                    f" ({words!r}). Sections run side by side and cannot see one another. Make it "
+                    "one section, do it in the aggregate, or chain two graphs."
                 )
+
+
+def _named(prompt: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Give the sections whose output a prompt speaks of, and in which words."""
+    found, text = {}, prompt.lower()
+    for name, lower in names.items():
+        if lower not in text:  # a hundred times as fast as a new regular expression
+            continue
+        pattern = _OUTPUT_OF.replace("{name}", re.escape(name))
+        if spoken := re.search(pattern, prompt, re.IGNORECASE):
+            found[name] = spoken.group()
+        elif f"{{{name}}}" in prompt:
+            found[name] = f"{{{name}}}"
+    return found

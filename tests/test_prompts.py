@@ -1,5 +1,6 @@
 """From a prompt and an input to messages, and which prompts are chains."""
 
+import time
 from typing import Any
 
 import pytest
@@ -87,3 +88,17 @@ def test_a_prompt_that_names_anothers_output_is_a_chain(prompt: str) -> None:
 )
 def test_a_prompt_that_only_uses_the_word_is_none(prompt: str | None) -> None:
     check_independent({"security": prompt, "style": "Judge."})
+
+
+def test_the_check_of_a_thousand_sections_takes_no_time() -> None:
+    names = [f"s{number}" for number in range(1000)]
+    began = time.process_time()
+    check_independent(dict.fromkeys(names, "Judge."))
+    check_independent({name: f"Judge {number}." for number, name in enumerate(names)})
+    assert time.process_time() - began < 2  # a regular expression for each pair took minutes
+
+
+def test_a_section_that_shares_its_prompt_with_others_may_be_the_one_it_names() -> None:
+    prompt = "Start from the output of style."
+    with pytest.raises(SetupError, match="'security' names the output of section 'style'"):
+        check_independent({"style": prompt, "security": prompt})

@@ -1,0 +1,1 @@
+"""This library beside other ways of doing the same, on the wire: `make bench-comparison`."""

@@ -1,0 +1,1 @@
+"""Wide fan-outs and many runs at once: `make bench-scaling`."""
