@@ -21,6 +21,8 @@ PAGES = {
     "LangGraph Studio": "studio.md",
     "Ready-made graphs": "ready-made-graphs.md",
     "Limits and cost": "limits.md",
+    "Compared with doing it by hand and with other libraries": "comparison.md",
+    "Scaling": "scaling.md",
     "Models": "models.md",
 }
 """Headings of the README that get a page of their own; others stay on the page before them."""
