@@ -1,19 +1,23 @@
 """Graphs whose sync streams end their calls when the caller stops reading."""
 
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
+from types import FrameType
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 
-from langgraph_parallel.nodes.loop import cancel_all, own_calls
+from langgraph_parallel.nodes.loop import Calls, cancel_all, own_calls
 
 
 class ClosingGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled graph of this library.
 
-    LangGraph waits for the threads of a sync stream that is closed early: here their calls are
-    cancelled first. Async streams need no such help.
+    LangGraph waits for the threads of a sync stream that is closed early, or interrupted by
+    Ctrl-C: here their calls are cancelled first. Async streams need no such help.
     """
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -22,10 +26,34 @@ class ClosingGraph(CompiledStateGraph[Any, Any, Any, Any]):
         calls = context.run(own_calls)
         stream = context.run(super().stream, *args, **kwargs)
         try:
-            while (item := context.run(next, stream, stream)) is not stream:
+            while True:
+                with _interruptible(calls):
+                    item = context.run(next, stream, stream)
+                if item is stream:
+                    return
                 yield item
         except GeneratorExit:
             cancel_all(calls)
             raise
         finally:
             context.run(stream.close)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _interruptible(calls: Calls) -> Iterator[None]:
+    """Have Ctrl-C cancel the calls, as `asyncio.run` does, unless the host handles it itself."""
+    default = signal.default_int_handler
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not default:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        cancel_all(calls)
+        default(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, default)

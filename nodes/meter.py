@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, MessageLikeRepresentation
 from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, LLMResult
 
@@ -76,6 +77,19 @@ class Meter(BaseCallbackHandler):
             count_tokens_approximately(messages[0] if messages else []),
         )
 
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Open a call of a model that completes text; its usage and price are not known."""
+        texts: list[MessageLikeRepresentation] = list(prompts)
+        self._open[run_id] = _Call("", "", count_tokens_approximately(texts))
+
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a streamed piece."""
         if call := self._open.get(run_id):
@@ -99,8 +113,7 @@ class Meter(BaseCallbackHandler):
             if isinstance(message, AIMessage) and message.usage_metadata:
                 usage["input_tokens"] = message.usage_metadata["input_tokens"]
                 usage["output_tokens"] = message.usage_metadata["output_tokens"]
-                details = message.usage_metadata.get("input_token_details") or {}
-                usage = _priced(usage, call, details.get("cache_read") or 0)
+                usage = _priced(usage, call, message.usage_metadata)
                 break  # each of several choices states the usage of the whole request
         self._ended = add_usage(self._ended, usage)
 
@@ -139,10 +152,19 @@ def add_usage(one: Usage, other: Usage) -> Usage:
     return total
 
 
-def _priced(usage: Usage, call: _Call, cache_read: int = 0) -> Usage:
-    """Add what a call has cost, if its price is known."""
-    tokens = (usage["input_tokens"], usage["output_tokens"])
-    cost = price_of(call.provider, call.model, *tokens, cache_read)
+def _priced(usage: Usage, call: _Call, stated: Mapping[str, Any]) -> Usage:
+    """Add what a call has cost, if its price is known; LangChain's own cache says it was free."""
+    details = stated.get("input_token_details") or {}
+    cost = price_of(
+        call.provider,
+        call.model,
+        usage["input_tokens"],
+        usage["output_tokens"],
+        cache_read=details.get("cache_read") or 0,
+        cache_write=details.get("cache_creation") or 0,
+    )
+    if stated.get("total_cost") == 0:
+        cost = 0.0
     if cost is not None:
         usage["cost"] = cost
     return usage
@@ -152,4 +174,4 @@ def _estimate(call: _Call) -> Usage:
     usage = Usage(
         calls=1, input_tokens=call.input_tokens, output_tokens=call.streamed, partial=True
     )
-    return _priced(usage, call)
+    return _priced(usage, call, {})

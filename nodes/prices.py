@@ -6,7 +6,13 @@ from typing import Any
 
 
 def price_of(
-    provider: str, model: str, input_tokens: int, output_tokens: int, cache_read: int = 0
+    provider: str,
+    model: str,
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    cache_read: int = 0,
+    cache_write: int = 0,
 ) -> float | None:
     """Give the price of a call at the list prices of its provider.
 
@@ -16,6 +22,7 @@ def price_of(
         input_tokens: Tokens of the input.
         output_tokens: Tokens of the output.
         cache_read: Those of the input that came from the provider's cache.
+        cache_write: Those of the input that were written into it.
 
     Returns:
         US dollars, or `None` where the price is not known: the package is not installed
@@ -28,10 +35,13 @@ def price_of(
     prices = _prices()
     if prices is None or not (provider and model):
         return None
-    usage = prices.Usage(
-        input_tokens=input_tokens, output_tokens=output_tokens, cache_read_tokens=cache_read
-    )
     try:
+        usage = prices.Usage(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cache_read_tokens=cache_read,
+            cache_write_tokens=cache_write,
+        )
         return float(prices.calc_price(usage, model, provider_id=provider).total_price)
     except (LookupError, ValueError):
         return None

@@ -109,6 +109,7 @@ async def run_branch(
     calls = child_config(config, meter)
 
     async def tell_and_work() -> Any:
+        meter.first_token = None  # that of a try that failed says nothing
         runtime.stream_writer(_event("branch_started", task, dispatch))
         return await work(calls)
 

@@ -36,7 +36,7 @@ def voting_report(
         "decided": decision.decided,
         "tied": list(decision.tied),
         **_figures(spec, ballots, decision),
-        "threshold": _threshold(spec, ballots),
+        "threshold": _threshold(spec, ballots) if reads(spec.decide) == "counts" else None,
         "stopped_by": _stopped_by(spec, ballots, len(cast(spec, results))),
         "rounds": dispatch["round"],
         "calls": _calls(cast(spec, results)),

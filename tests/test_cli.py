@@ -162,6 +162,7 @@ class TestStreams:
         state = json.loads(result.stdout)
         assert result.exit_code == code
         assert state["output"] == output
+        assert set(state) == {"output", "report"}
         assert state["report"]["usage"]["calls"] >= 3
         assert result.stderr == ""
 

@@ -8,7 +8,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from langgraph_parallel import Section, Voter, create_guardrail, create_sectioning, create_voting
+from langgraph_parallel import (
+    Section,
+    Voter,
+    create_guardrail,
+    create_sectioning,
+    create_voting,
+    median,
+)
 from langgraph_parallel.figures import (
     NAMED,
     ROWS,
@@ -90,6 +97,21 @@ def test_votes_are_bars_with_the_stops_threshold() -> None:
     line: Any = axes.lines[0]
     assert line.get_xdata()[0] == report["threshold"] == 3
     assert not has_overlap(figure)
+
+
+def test_the_label_that_won_stands_out() -> None:
+    (axes,) = draw_votes(votes("abb")).axes
+    first, second = axes.patches
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["b", "a"]
+    assert first.get_facecolor() != second.get_facecolor()
+
+
+def test_a_rule_that_does_not_count_labels_has_no_threshold() -> None:
+    voters = [Voter(f"v{i}", run=lambda _, i=i: i) for i in range(3)]
+    graph = create_voting(voters, rule=median(), stop="fixed_3")
+    report = graph.invoke({"input": "x"})["report"]
+    assert report["threshold"] is None
+    assert not draw_votes(report).axes[0].lines
 
 
 def test_an_undecided_vote_and_an_empty_report_are_drawn_too() -> None:

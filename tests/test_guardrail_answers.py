@@ -1,6 +1,7 @@
 """Guardrail: all that can answer."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -174,3 +175,22 @@ class TestAnswers:
         state = run(create_guardrail(inner, guards(False)), {"input": "x"})
         usage = state["report"]["usage"]
         assert (usage["calls"], usage["output_tokens"], len(server.requests)) == (1, 3, 1)
+
+
+def test_the_first_token_is_the_first_of_the_try_that_succeeded() -> None:
+    tries: list[float] = []
+
+    async def shaky(_: str) -> AsyncIterator[str]:
+        tries.append(time.time())
+        yield "one "
+        if len(tries) == 1:
+            raise ConnectionError("cut off")
+        await asyncio.sleep(0.5)  # the second token comes that much later
+        yield "two"
+
+    graph = create_guardrail(shaky, [Guard("harm", run=lambda _: False)])
+    answer = graph.invoke({"input": "x"})["report"]["branches"][1]
+    assert len(tries) == answer["attempts"] == 2
+    until_first = answer["first_token"] - answer["started"]
+    assert until_first >= tries[1] - tries[0] - 0.001
+    assert until_first <= answer["seconds"] - 0.4

@@ -7,7 +7,10 @@ from typing import Any
 
 import genai_prices
 import pytest
-from drive import in_background
+from drive import chat_model, in_background
+from langchain_core.caches import InMemoryCache
+from langchain_core.language_models import FakeListLLM
+from langchain_core.runnables import RunnableConfig
 from stub_server import Reply, StubServer
 
 from langgraph_parallel import Guard, Section, create_guardrail, create_sectioning
@@ -74,7 +77,7 @@ def test_a_cancelled_answer_is_priced_by_its_estimate(stub: StubServer) -> None:
 
 
 def test_what_a_cache_of_the_provider_saves_is_seen() -> None:
-    whole, cached = (price_of("openai", "gpt-4.1-mini", 1000, 10, n) for n in (0, 900))
+    whole, cached = (price_of("openai", "gpt-4.1-mini", 1000, 10, cache_read=n) for n in (0, 900))
     assert whole is not None
     assert cached is not None
     assert 0 < cached < whole
@@ -86,6 +89,39 @@ def test_what_a_cache_of_the_provider_saves_is_seen() -> None:
 )
 def test_an_unknown_price_is_none(provider: str, model: str) -> None:
     assert price_of(provider, model, 1000, 10) is None
+
+
+def test_a_reply_from_langchains_own_cache_is_free(stub: StubServer) -> None:
+    model = chat_model(stub, "gpt-4.1-mini", cache=InMemoryCache())
+    graph = create_sectioning([Section("tone", "Judge.")], model=model)
+    first, again = (graph.invoke({"input": "x"})["report"]["usage"] for _ in range(2))
+    assert first["cost"] > 0
+    assert again["cost"] == 0
+    assert len(stub.requests) == 1
+
+
+def test_what_is_written_into_a_providers_cache_costs_more() -> None:
+    model = "claude-sonnet-4-5"
+    plain = price_of("anthropic", model, 1000, 10)
+    written = price_of("anthropic", model, 1000, 10, cache_write=900)
+    assert plain is not None
+    assert written is not None
+    assert written > plain
+
+
+def test_a_model_that_completes_text_hides_the_sum(stub: StubServer) -> None:
+    priced, text = chat_model(stub, "gpt-4.1-mini"), FakeListLLM(responses=["fine"])
+
+    async def both(value: str, config: RunnableConfig) -> str:
+        return (await priced.ainvoke(value, config)).text + await text.ainvoke(value, config)
+
+    usage = create_sectioning([Section("both", run=both)]).invoke({"input": "x"})["report"]["usage"]
+    assert usage["calls"] == 2
+    assert "cost" not in usage
+
+
+def test_an_odd_count_is_no_price_and_no_error() -> None:
+    assert price_of("openai", "gpt-4.1-mini", -1, 10) is None
 
 
 def test_nothing_spent_does_not_hide_a_price() -> None:

@@ -3,15 +3,18 @@
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import nbformat
 import pytest
+from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import interrupt
+from langgraph.types import Command, Interrupt, interrupt
 from nbclient import NotebookClient
 from rich.console import Console
+from typing_extensions import TypedDict
 
 from langgraph_parallel import (
     BranchFailedError,
@@ -78,6 +81,21 @@ class TestReportView:
         assert first.count("━") == 2 * second.count("━") > 30
         assert first.index("│") == second.index("│") == first.rindex("━") + 1
 
+    def test_many_and_long_labels_keep_to_their_columns(self) -> None:
+        voters = [Voter(f"v{i}", run=lambda _, i=i: f"{i} " + "word " * 40) for i in range(30)]
+        graph = create_voting(voters, rule="plurality", stop="fixed_30")
+        lines = drawn(graph.invoke({"input": "x"})["report"], 60).splitlines()
+        assert all(len(line) <= 60 for line in lines)
+        assert lines[-1] == "and 10 more"
+        assert len(lines) < 70
+
+    def test_a_terminal_without_unicode_gets_other_characters(self) -> None:
+        target = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        graph = create_voting([Voter("größe", run=lambda _: "ja") for _ in "a"], stop="fixed_1")
+        Console(file=target, width=80).print(ReportView(graph.invoke({"input": "x"})["report"]))
+        target.seek(0)
+        assert "gr??e" in target.read()
+
     def test_a_guard_that_trips_and_the_verdict_are_coloured(self) -> None:
         graph = create_guardrail(str.upper, [Guard("harm", run=lambda _: True)])
         text = drawn(graph.invoke({"input": "x"})["report"], colours=True)
@@ -103,7 +121,97 @@ def nested() -> Any:
     return StateGraph(MessagesState).add_node("chat", chat).add_edge(START, "chat").compile()
 
 
+def timeless(value: Any) -> Any:
+    """Leave out what differs from run to run."""
+    if isinstance(value, dict):
+        state = {**value, "report": timeless(value["report"])} if "report" in value else value
+        return {k: timeless(v) for k, v in state.items() if k not in {"started", "seconds", "id"}}
+    if isinstance(value, list):
+        return [timeless(part) for part in value]
+    if isinstance(value, Interrupt):
+        return value.value
+    return {**value.model_dump(), "id": None} if isinstance(value, BaseMessage) else value
+
+
+class Wide(TypedDict, total=False):
+    input: str
+    output: Any
+    inside: str
+    extra: int
+
+
+class Narrow(TypedDict):
+    extra: int
+
+
+def parent(**options: Any) -> Any:
+    """Build a parent whose output leaves out what is inside, and whose node is a pattern."""
+    graph: Any = StateGraph(Wide, output_schema=Narrow)
+    graph.add_node("pattern", review())
+    graph.add_node("after", lambda _: {"extra": 16, "inside": "hidden"})
+    graph.add_edge(START, "pattern")
+    graph.add_edge("pattern", "after")
+    return graph.compile(**options)
+
+
+def asking(_: str) -> str:
+    return str(interrupt("Really?"))
+
+
+def saved(build: Callable[..., Any]) -> Callable[[], Any]:
+    return lambda: build(checkpointer=InMemorySaver())
+
+
+CASES: dict[str, tuple[Callable[[], Any], list[Any]]] = {
+    "a pattern": (review, [{"input": "x"}]),
+    "a vote": (
+        lambda: create_voting([Voter(name, run=lambda _: "safe") for name in "abc"]),
+        [{"input": "x"}],
+    ),
+    "a guardrail that refuses": (
+        lambda: create_guardrail(str.upper, [Guard("harm", run=lambda _: True)]),
+        [{"input": "x"}],
+    ),
+    "messages": (nested, [{"messages": [("user", "Why?")]}]),
+    "a narrow output": (parent, [{"input": "x"}]),
+    "a pause before a node": (
+        lambda: parent(checkpointer=InMemorySaver(), interrupt_before=["after"]),
+        [{"input": "x"}, None],
+    ),
+    "two turns": (saved(review), [{"input": "x"}, {"input": "y"}]),
+    "an interrupt": (
+        saved(lambda **options: create_sectioning([Section("ask", run=asking)], **options)),
+        [{"input": "x"}, Command(resume="yes")],
+    ),
+}
+
+
 class TestWatch:
+    @pytest.mark.parametrize("case", CASES)
+    def test_it_gives_what_invoke_gives(self, case: str) -> None:
+        build, turns = CASES[case]
+        config: Any = {"configurable": {"thread_id": "1"}}
+        invoked, watched, awaited = build(), build(), build()
+        for given in turns:
+            expected = timeless(invoked.invoke(given, config))
+            assert timeless(watch(watched, given, config)) == expected
+            assert timeless(asyncio.run(awatch(awaited, given, config))) == expected
+
+    def test_it_hands_the_context_on(self) -> None:
+        graph: Any = StateGraph(Wide, context_schema=Narrow)
+        graph.add_node("tell", lambda _, runtime: {"extra": runtime.context["extra"]})
+        graph.add_edge(START, "tell")
+        compiled = graph.compile()
+        assert watch(compiled, {"input": "x"}, context={"extra": 3})["extra"] == 3
+        state = asyncio.run(awatch(compiled, {"input": "x"}, context={"extra": 4}))
+        assert state["extra"] == 4
+
+    def test_it_works_within_a_node_too(self) -> None:
+        graph: Any = StateGraph(Wide)
+        graph.add_node("pattern", lambda state: {"output": watch(review(), state)["output"]})
+        graph.add_edge(START, "pattern")
+        assert "part 0" in graph.compile().invoke({"input": "x"})["output"]
+
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_it_gives_what_invoke_gives_and_a_line_per_branch(
         self, mode: str, capsys: pytest.CaptureFixture[str]
@@ -115,15 +223,6 @@ class TestWatch:
         assert out == ""
         names = sorted(line.split(":")[0] for line in err.splitlines())
         assert names == ["a", "b", "c", "respond", "vote"]
-
-    def test_an_interrupt_comes_back_as_from_invoke(self) -> None:
-        def ask(_: str) -> str:
-            return str(interrupt("Really?"))
-
-        config: Any = {"configurable": {"thread_id": "1"}}
-        graph = create_sectioning([Section("ask", run=ask)], checkpointer=InMemorySaver())
-        state = watch(graph, {"input": "x"}, config)
-        assert [pause.value for pause in state["__interrupt__"]] == ["Really?"]
 
     def test_what_the_run_raises_is_raised(self) -> None:
         with pytest.raises(BranchFailedError, match="no luck"):
@@ -148,9 +247,28 @@ class TestProgress:
 
     def test_events_of_others_are_none_of_its_business(self) -> None:
         shown = Progress()
-        for event in ("text", {"event": "mine"}, {"event": ["branch_started"]}, None):
+        own = {"event": "branch_started", "branch": "a", "index": 0, "dispatch": "d"}
+        odd = [{**own, "event": ["branch_started"]}, {**own, "index": "0"}, {"event": own["event"]}]
+        for event in ("text", None, {"event": "mine"}, {**own, "event": "branch_finished"}, *odd):
             shown.tell(event)
-        assert shown.named() == []
+        assert shown.rows() == []
+
+    def test_a_name_that_comes_again_keeps_the_number_of_its_place(self) -> None:
+        shown = Progress()
+        for dispatch, index in (("z", 1), ("z", 0), ("a", 0)):
+            event = {"branch": "vote", "index": index, "dispatch": dispatch}
+            shown.tell({"event": "branch_started", **event})
+        rows = shown.rows()
+        assert [shown.name(row) for row in rows] == ["vote 1", "vote 2", "vote 3"]
+        assert [row.place for row in rows] == [(0, 0), (0, 1), (1, 0)]
+
+    def test_a_run_does_not_fail_because_its_progress_cannot_be_written(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        closed = io.StringIO()
+        closed.close()
+        monkeypatch.setattr("sys.stderr", closed)
+        assert watch(review(), {"input": "x"})["report"]["failed"] == []
 
     def test_a_terminal_is_clean_again_at_the_end(self) -> None:
         target = io.StringIO()
@@ -161,9 +279,11 @@ class TestProgress:
 
 
 NOTEBOOK = """
+import time
 from langgraph_parallel import Section, Voter, create_sectioning, create_voting
 from langgraph_parallel.show import awatch, show, watch
-review = create_sectioning([Section("tone", run=lambda _: "fine")])
+sections = [Section("tone", run=lambda _: "fine"), Section("slow", run=lambda _: time.sleep(0.5))]
+review = create_sectioning(sections)
 vote = create_voting([Voter(name, run=lambda _: "safe") for name in "abc"])
 show(watch(review, {"input": "x"})["report"])
 show((await awatch(vote, {"input": "x"}))["report"])

@@ -171,6 +171,53 @@ def test_guardrail_shows_the_verdict_and_who_denied(verdict: str, by: list[str],
     assert lines[1] == line
 
 
+def guard(name: str, started: float, seconds: float, **output: Any) -> dict[str, Any]:
+    said = {"tripped": False, "reason": None, **output}
+    return branch(name, started=started, seconds=seconds, output=said)
+
+
+def test_the_verdict_on_the_input_is_that_of_the_guards_before_the_answer() -> None:
+    branches = [guard("harm", 0.0, 0.5), branch("respond", seconds=2.0), guard("out", 1.0, 0.9)]
+    passed = report(*branches, verdict="passed", blocked_by=[])
+    assert "│ verdict at 0.50 s: passed" in timeline(passed)
+
+
+def test_a_verdict_on_the_answer_falls_at_its_end() -> None:
+    answer = branch("respond", "cancelled", seconds=1.5)
+    branches = [guard("harm", 0.0, 0.5), answer, guard("out", 0.2, 0.1, tripped=True)]
+    blocked = report(*branches, verdict="blocked", blocked_by=["out"])
+    assert "│ verdict at 1.50 s: blocked by out" in timeline(blocked)
+
+
+def test_advisers_do_not_decide_and_a_voter_may_have_any_name() -> None:
+    branches = [
+        branch("respond", seconds=0.5, output=ballot("safe")),
+        branch("adviser", seconds=2.0, output=ballot("unsafe")),
+    ]
+    drawn = timeline(vote(*branches, advice=[{"voter": "adviser"}]))
+    assert "│ decision at 0.50 s: safe" in drawn
+
+
+def test_a_guard_that_rewrote_says_so_and_a_section_is_no_guard() -> None:
+    rewrote = report(guard("mask", 0.0, 1.0, rewrite="x"), verdict="passed", blocked_by=[])
+    assert timeline(rewrote).splitlines()[0].endswith("rewrote")
+    section = report(guard("mine", 0.0, 1.0, tripped=True))
+    assert timeline(section).splitlines()[0].endswith("1.00 s")
+
+
+def test_long_labels_are_cut_and_many_are_summed_up() -> None:
+    counts = {f"{i} " + "word " * 100: 1 for i in range(30)}
+    text = timeline(vote(counts=counts, decision="word " * 100))
+    assert len(text) < 1500
+    assert "10 more labels" in " ".join(text.split())
+
+
+def test_marks_take_no_column_and_what_turns_the_order_is_taken_out() -> None:
+    marks, plain, _ = timeline(report(branch("e\u0301" * 4), branch("abcd"))).splitlines()
+    assert marks.removeprefix("e\u0301" * 4) == plain.removeprefix("abcd")
+    assert timeline(report(branch("a\u202eb\ud83d"))).startswith("ab  ")
+
+
 def test_what_controls_a_terminal_is_taken_out() -> None:
     text = timeline(vote(branch("a\x1b[31m\nb", output=ballot("x\x9b2J\ty"))))
     assert all(c == "\n" or c.isprintable() for c in text)

@@ -168,7 +168,12 @@ async def _follow(graph: Graph, value: Any, settings: Any, shown: Progress, echo
     """Run the graph to its end and give its output state."""
     state: State = {}
     modes: list[StreamMode] = ["custom", "messages", "values"]
-    stream = graph.astream({"input": value}, context=settings, stream_mode=modes)
+    stream = graph.astream(
+        {"input": value},
+        context=settings,
+        stream_mode=modes,
+        output_keys=graph.output_channels,
+    )
     async with aclosing(stream) as items:  # type: ignore[type-var]
         async for part in items:
             mode, item = cast("tuple[StreamMode, Any]", part)

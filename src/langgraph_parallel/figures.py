@@ -16,8 +16,10 @@ from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.wording import (
     branch_names,
     branch_note,
+    cut,
     decided_at,
     end_of,
+    is_tripped,
     more_text,
     one_line,
     section_row,
@@ -93,7 +95,7 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
     figure = Picture(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.subplots()
     for row, branch in enumerate(branches):
-        _draw_branch(axes, row, branch, is_named=rows <= NAMED)
+        _draw_branch(axes, row, report, branch, is_named=rows <= NAMED)
     step = 1 if rows <= NAMED else -(-rows // NAMED)
     places = range(0, len(branches), step)
     names = branch_names(branches)
@@ -142,7 +144,7 @@ def draw_votes(report: Mapping[str, Any]) -> Picture:
             "graph: result['report']."
         )
     counts: Mapping[str, int] = report["counts"]
-    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    ordered = sorted(counts.items(), key=lambda item: -item[1])[:NAMED]
     figure = Picture(figsize=(_WIDTH, 1.2 + 0.34 * max(len(ordered), 1)), layout="constrained")
     axes = figure.subplots()
     won = None if not report["decided"] else label(report["decision"])
@@ -162,7 +164,7 @@ def draw_votes(report: Mapping[str, Any]) -> Picture:
     axes.set_ylim(max(len(ordered), 1) - 0.4, -0.6)
     if report.get("threshold") is not None:
         axes.axvline(report["threshold"], color=_DECISION, lw=1.4, ls="--")
-    _frame(axes, "votes")
+    _frame(axes, "votes" if len(counts) <= NAMED else f"votes; {len(counts) - NAMED} more labels")
     most = max([*counts.values(), report.get("threshold") or 0, 1])
     axes.set_xlim(0, most * 1.08)
     axes.set_xticks(range(0, most + 1, max(1, most // 8)))
@@ -212,10 +214,12 @@ def draw_sections(report: Mapping[str, Any]) -> Picture:
     return figure
 
 
-def _draw_branch(axes: Axes, row: int, branch: Mapping[str, Any], *, is_named: bool) -> None:
+def _draw_branch(
+    axes: Axes, row: int, report: Mapping[str, Any], branch: Mapping[str, Any], *, is_named: bool
+) -> None:
     start, seconds = branch["started"], branch["seconds"]
-    note = branch_note(branch)
-    colour = COLOURS.get("error" if note == "tripped" else branch["status"], GREY)
+    note = branch_note(report, branch)
+    colour = COLOURS.get("error" if is_tripped(report, branch) else branch["status"], GREY)
     axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
     is_cancelled = branch["status"] == "cancelled"
     token = min(max(branch.get("first_token", start), start), start + seconds)
@@ -261,7 +265,7 @@ def _frame(axes: Axes, unit: str) -> None:
 def _decision(report: Mapping[str, Any]) -> str:
     if "verdict" in report:
         return str(report["verdict"]).replace("_", " ")
-    return _cut(label(report["decision"]) if report["decided"] else "no decision")
+    return _cut(one_line(label(report["decision"])) if report["decided"] else "no decision")
 
 
 def _branches(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -270,5 +274,4 @@ def _branches(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _cut(text: str, longest: int = _LONGEST) -> str:
     # A dollar sign would begin a formula.
-    text = text if len(text) <= longest else text[: longest - 1] + "…"
-    return text.replace("$", r"\$")
+    return cut(text, longest).replace("$", r"\$")

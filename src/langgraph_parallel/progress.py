@@ -1,8 +1,9 @@
 """Shows the branches of a graph while it runs: in a terminal, in a log, in a notebook."""
 
 import time
+from bisect import bisect, insort
 from collections import Counter
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -14,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import Self
 
-from langgraph_parallel.wording import branch_names, seconds_text
-
-EVENTS = ("branch_started", "branch_finished")
+from langgraph_parallel.wording import one_line, seconds_text
 
 ROWS = 10
 """Branches that are shown at a time."""
+
+_REDRAWS = 8
+"""Times a second, at most, that a live display is drawn anew."""
 
 
 @dataclass(eq=False)
@@ -27,6 +29,8 @@ class Row:
     """One branch, as far as its events tell."""
 
     name: str
+    place: tuple[int, int]
+    """Number of its dispatch, by first sight, and its index."""
     began: float = field(default_factory=time.monotonic)
     status: str | None = None
     """How it ended; `None` while it runs."""
@@ -35,17 +39,24 @@ class Row:
 
 
 class Progress:
-    """Follows the branches of a run and shows nothing; others show what they follow."""
+    """Follows the branches of a run and shows nothing; others show what they follow.
+
+    What cannot be shown is let go: a run does not fail because nobody reads its progress.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[int, str], Row] = {}
+        self._rows: dict[tuple[int, int], Row] = {}
+        self._dispatches: dict[str, int] = {}
+        self._places: dict[str, list[tuple[int, int]]] = {}
 
     def __enter__(self) -> Self:
-        self.start()
+        with _unread():
+            self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        with _unread():
+            self.stop()
 
     def start(self) -> None:
         """Begin to show."""
@@ -54,15 +65,21 @@ class Progress:
         """Clear what is shown, so that something else can be written."""
 
     def tell(self, event: Any) -> None:
-        """Take in what a graph writes; only events of branches are for us."""
-        if not isinstance(event, Mapping) or event.get("event") not in EVENTS:
+        """Take in what a graph writes; only the library's events of branches are for us."""
+        if not _is_of_a_branch(event):
             return
-        row = self._rows.setdefault((event["index"], event["dispatch"]), Row(event["branch"]))
-        if event["event"] == "branch_finished":
-            row.status, row.seconds = event["status"], event["seconds"]
-            self.finished(row)
-        else:
-            self.started()
+        dispatch = self._dispatches.setdefault(event["dispatch"], len(self._dispatches))
+        place = (dispatch, event["index"])
+        row = self._rows.get(place)
+        if row is None:
+            row = self._rows[place] = Row(one_line(event["branch"]), place)
+            insort(self._places.setdefault(row.name, []), place)
+        with _unread():
+            if event["event"] == "branch_finished":
+                row.status, row.seconds = event["status"], event["seconds"]
+                self.finished(row)
+            else:
+                self.started()
 
     def started(self) -> None:
         """Show that a branch has started."""
@@ -70,27 +87,30 @@ class Progress:
     def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
 
-    def named(self) -> list[tuple[str, Row]]:
-        """Give the branches seen so far, by index and with distinct names."""
-        rows = [row for _, row in sorted(self._rows.items())]
-        return list(zip(branch_names([{"name": row.name} for row in rows]), rows, strict=True))
+    def name(self, row: Row) -> str:
+        """Give a branch's name, numbered where several have the same."""
+        places = self._places[row.name]
+        return row.name if len(places) == 1 else f"{row.name} {bisect(places, row.place)}"
+
+    def rows(self) -> list[Row]:
+        """Give the branches seen so far, by dispatch and index."""
+        return [row for _, row in sorted(self._rows.items())]
 
     def table(self) -> Table:
         """Draw the branches as they are now: those that run, and the last that have finished."""
-        named = self.named()
-        running = [item for item in named if item[1].status is None][:ROWS]
-        finished = [item for item in named if item[1].status is not None]
+        rows = self.rows()
+        running = [row for row in rows if row.status is None][:ROWS]
+        finished = [row for row in rows if row.status is not None]
         shown = [*running, *finished[max(len(finished) - ROWS + len(running), 0) :]]
         table = Table.grid(padding=(0, 1))
-        for name, row in (item for item in named if item in shown):
+        for row in (row for row in rows if row in shown):
+            name = Text(self.name(row))
             if row.status is None:
-                seconds = time.monotonic() - row.began
-                table.add_row(row.spinner, Text(name), f"{seconds:.1f} s")
+                table.add_row(row.spinner, name, f"{time.monotonic() - row.began:.1f} s")
             else:
                 mark = "✓" if row.status == "ok" else "✗"
-                table.add_row(mark, Text(name), f"{seconds_text(row.seconds)} {row.status}")
-        rest = Counter(item[1].status or "running" for item in named if item not in shown)
-        if rest:
+                table.add_row(mark, name, f"{seconds_text(row.seconds)} {row.status}")
+        if rest := Counter(row.status or "running" for row in rows if row not in shown):
             statuses = ", ".join(f"{number} {status}" for status, number in rest.items())
             table.add_row("", f"and {rest.total()} more:", statuses)
         return table
@@ -105,8 +125,8 @@ class LineProgress(Progress):
 
     def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
-        name = next(name for name, other in self.named() if other is row)
-        self._console.out(f"{name}: {row.status}, {seconds_text(row.seconds)}", highlight=False)
+        line = f"{self.name(row)}: {row.status}, {seconds_text(row.seconds)}"
+        self._console.out(line, highlight=False)
 
 
 class LiveProgress(Progress):
@@ -119,7 +139,7 @@ class LiveProgress(Progress):
         self._live = Live(
             console=console,
             transient=True,
-            refresh_per_second=8,
+            refresh_per_second=_REDRAWS,
             redirect_stdout=False,
             redirect_stderr=False,
             get_renderable=self._table,
@@ -136,7 +156,7 @@ class LiveProgress(Progress):
     def _table(self) -> Table:
         """Draw the branches, and a sign of life while none of them runs."""
         table = self.table()
-        if all(row.status for _, row in self.named()):
+        if all(row.status for row in self.rows()):
             table.add_row(self._waiting, "working")
         return table
 
@@ -144,9 +164,13 @@ class LiveProgress(Progress):
 class NotebookProgress(Progress):
     """Shows the branches in the output of a notebook's cell; they go when the run has ended."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._handle: Any = import_module("IPython.display").DisplayHandle()
+        self._drawn = 0.0
+
     def start(self) -> None:
         """Begin to show."""
-        self._handle = import_module("IPython.display").DisplayHandle()
         self._handle.display(self.table())
 
     def stop(self) -> None:
@@ -155,11 +179,38 @@ class NotebookProgress(Progress):
 
     def started(self) -> None:
         """Show that a branch has started."""
-        self._handle.update(self.table())
+        if time.monotonic() - self._drawn > 1 / _REDRAWS:
+            self._handle.update(self.table())
+            self._drawn = time.monotonic()
 
     def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
-        self._handle.update(self.table())
+        self.started()
+
+
+class _Console(Console):
+    """A console on standard error that others may close."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on; rich would end the process, and standard output with it."""
+
+
+def _unread() -> suppress:
+    """Let go of what nobody can read: a full disk, a closed or broken standard error."""
+    return suppress(OSError, ValueError)
+
+
+def _is_of_a_branch(event: Any) -> bool:
+    """Say whether a custom event is one of a branch, and not one of the user's."""
+    kinds: dict[str, Any] = {"branch": str, "index": int, "dispatch": str}
+    match event:
+        case {"event": "branch_started"}:
+            pass
+        case {"event": "branch_finished"}:
+            kinds |= {"status": str, "seconds": (int, float)}
+        case _:
+            return False
+    return all(isinstance(event.get(key), kind) for key, kind in kinds.items())
 
 
 def progress(*, live: bool = True, lines: bool = True) -> Progress:
@@ -169,7 +220,7 @@ def progress(*, live: bool = True, lines: bool = True) -> Progress:
         live: Show it live if standard error is a terminal, or this is a notebook.
         lines: Write a line per finished branch to standard error if it is neither.
     """
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     if console.is_jupyter:
         return NotebookProgress() if live else Progress()
     if console.is_terminal and not console.is_dumb_terminal:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -29,6 +30,7 @@ STYLES: dict[Role, str] = {
 }
 """By role of a piece: colours that a light and a dark terminal both show."""
 
+_ASCII = str.maketrans("━─╍╌·│┼┿✗✓…", "=-~~.|++xv~")
 _VOTES_WIDTH = 40
 _NAME_WIDTH = 24
 _MOST_COLUMNS = 100
@@ -43,11 +45,14 @@ class ReportView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the timeline, then what the pattern has of its own."""
         width = min(options.max_width, _MOST_COLUMNS)
-        yield from console.render(Group(*self._parts(width)), options.update_width(width))
+        for segment in console.render(Group(*self._parts(width)), options.update_width(width)):
+            yield Segment(in_ascii(segment.text), segment.style) if options.ascii_only else segment
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
         for line in timeline_lines(self.report, width):
-            drawn = Text.assemble(*((text, STYLES[role]) for text, role in line))
+            drawn = Text(no_wrap=True, overflow="crop")
+            for text, role in line:
+                drawn.append(text, STYLES[role])
             drawn.rstrip()
             yield drawn
         if "counts" in self.report:
@@ -68,16 +73,29 @@ def votes(report: Mapping[str, Any]) -> RenderableType:
     threshold = report.get("threshold")
     most = max([*counts.values(), threshold or 0, 1])
     won = label(report["decision"]) if report["decided"] else None
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    names = fit_column([one_line(name) for name, _ in ordered[:LINES]], _NAME_WIDTH)
     table = Table.grid(padding=(0, 1))
-    for name, number in sorted(counts.items(), key=lambda item: -item[1])[:LINES]:
+    for shown, (name, number) in zip(names, ordered, strict=False):
         cells = round(number * _VOTES_WIDTH / most)
         bar = Text("━" * cells, STYLES["ok" if name == won else "cancelled"])
         if threshold is not None:
             at = round(threshold * _VOTES_WIDTH / most)
             bar = bar + " " * (at - cells)
             bar = Text.assemble(bar[:at], ("│", STYLES["decision"]), bar[at:])
-        table.add_row(Text(one_line(name)), bar, str(number))
-    return Group("", table)
+        table.add_row(Text(shown, no_wrap=True), bar, str(number))
+    more = len(counts) - LINES
+    return Group("", table, *([Text(f"and {more} more", STYLES["quiet"])] if more > 0 else []))
+
+
+def in_ascii(text: str) -> str:
+    """Draw with the characters that every terminal has.
+
+    Example:
+        >>> in_ascii("──━━│ größe…")
+        '--==| gr??e~'
+    """
+    return text.translate(_ASCII).encode("ascii", "replace").decode()
 
 
 def sections(report: Mapping[str, Any]) -> RenderableType:

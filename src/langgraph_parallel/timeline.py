@@ -9,10 +9,12 @@ from langgraph_parallel.wording import (
     branch_names,
     branch_note,
     cells_of,
+    cut,
     decided_at,
     dollars_text,
     end_of,
     fit_column,
+    is_tripped,
     more_text,
     one_line,
     seconds_text,
@@ -20,6 +22,8 @@ from langgraph_parallel.wording import (
 
 LINES = 20
 """Branches that get a line of their own; further ones share one."""
+LABEL = 40
+"""Columns that a label takes at most in a sentence."""
 MIN_WIDTH = 50
 
 Role = Literal["plain", "quiet", "ok", "error", "timeout", "cancelled", "decision"]
@@ -72,7 +76,7 @@ def timeline_lines(report: Mapping[str, Any], width: int) -> Iterator[Line]:
     branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
     shown = branches[:LINES]
     names = fit_column(branch_names(branches)[:LINES], width // 4)
-    notes = fit_column([branch_note(branch) for branch in shown], width // 5)
+    notes = fit_column([branch_note(report, branch) for branch in shown], width // 5)
     fixed = [max(map(cells_of, column), default=0) for column in (names, notes)]
     moment = decided_at(report)
     cells = width - sum(fixed) - _STATUS - _SECONDS - 4 - (2 if any(notes) else 0)
@@ -85,7 +89,7 @@ def timeline_lines(report: Mapping[str, Any], width: int) -> Iterator[Line]:
             (f"{name}  ", "plain"),
             *_crossed(_bar(branch, scale, cells), moment, scale, branch["status"]),
             (f"  {branch['status']:{_STATUS}}", branch["status"]),
-            (said, "error" if branch_note(branch) == "tripped" else "plain"),
+            (said, "error" if is_tripped(report, branch) else "plain"),
         ]
     if len(branches) > LINES:
         yield [(more_text(branches[LINES:]), "quiet")]
@@ -129,7 +133,7 @@ def _outcome(report: Mapping[str, Any], moment: float | None) -> str:
     at = "" if moment is None else f" at {seconds_text(moment)}"
     key = "" if moment is None else "│ "
     if "counts" in report:
-        decision = one_line(label(report["decision"])) if report["decided"] else "none"
+        decision = cut(one_line(label(report["decision"])), LABEL) if report["decided"] else "none"
         return f"{key}decision{at}: {decision}"
     if "verdict" in report:
         by = ", ".join(map(one_line, report["blocked_by"]))
@@ -142,7 +146,10 @@ def _votes(report: Mapping[str, Any]) -> str:
     """Say how the votes fell, and why there are no more; empty for other patterns."""
     if "counts" not in report:
         return ""
-    counts = ", ".join(f"{one_line(name)} {n}" for name, n in report["counts"].items())
+    shown = list(report["counts"].items())[:LINES]
+    counts = ", ".join(f"{cut(one_line(name), LABEL)} {n}" for name, n in shown)
+    if more := len(report["counts"]) - len(shown):
+        counts += f", and {_number(more, 'more label')}"
     parts = [f"votes: {counts or 'none'}"]
     if unreadable := report["calls"]["unreadable"]:
         parts.append(f"{unreadable} unreadable")

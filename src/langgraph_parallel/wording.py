@@ -7,6 +7,13 @@ from unicodedata import category, east_asian_width
 
 from langgraph_parallel.aggregators.combine import as_text
 
+ANSWER = "respond"
+"""Name of the branch that is a guardrail's answer."""
+
+_JOINER = "\u200d"  # joins emoji
+_NO_TEXT = {"Cs", "Cf"}
+_NO_WIDTH = {"Mn", "Me", "Cf"}
+
 
 def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
     """Give each branch's name, numbered where several have the same.
@@ -24,53 +31,74 @@ def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
     return numbered
 
 
-def branch_note(branch: Mapping[str, Any]) -> str:
-    """Say in a word what a voter or a guard said; empty for a section."""
+def branch_note(report: Mapping[str, Any], branch: Mapping[str, Any]) -> str:
+    """Say in a word what a voter or a guard said; empty for a section or an answer."""
     output = branch.get("output")
     if not isinstance(output, Mapping) or branch["status"] != "ok":
         return ""
-    if "ballot" in output and "unreadable" in output:
+    if "counts" in report:
         return "unreadable" if output["unreadable"] is not None else one_line(output["ballot"])
-    if set(output) == {"tripped", "reason"}:
-        return "tripped" if output["tripped"] else "passed"
+    if "verdict" in report and branch["name"] != ANSWER:
+        return "tripped" if output["tripped"] else "rewrote" if "rewrite" in output else "passed"
     return ""
+
+
+def is_tripped(report: Mapping[str, Any], branch: Mapping[str, Any]) -> bool:
+    """Say whether a branch is a guard that has tripped."""
+    return "verdict" in report and branch_note(report, branch) == "tripped"
 
 
 def decided_at(report: Mapping[str, Any]) -> float | None:
     """Give the seconds until a verdict fell or a vote was decided; `None` for sections.
 
-    That is when the last guard or voter that was heard had ended.
+    That is when the last guard of the input, or voter, that was heard had ended; with the end of
+    the answer where a guard of the answer denied it.
 
     Example:
         >>> heard = {"name": "harm", "status": "ok", "started": 0.0, "seconds": 0.3}
         >>> answer = {"name": "respond", "status": "cancelled", "started": 0.0, "seconds": 0.31}
-        >>> decided_at({"verdict": "blocked", "branches": [heard, answer]})
+        >>> report = {"verdict": "blocked", "blocked_by": ["harm"], "branches": [heard, answer]}
+        >>> decided_at(report)
         0.3
     """
-    if "verdict" not in report and "counts" not in report:
+    branches: Sequence[Mapping[str, Any]] = report.get("branches") or []
+    if "counts" in report:
+        advisers = {advice["voter"] for advice in report.get("advice", [])}
+        deciding: Sequence[Mapping[str, Any]] = [
+            branch for branch in branches if branch["name"] not in advisers
+        ]
+    elif "verdict" in report:
+        names = [branch["name"] for branch in branches]
+        answer = names.index(ANSWER) if ANSWER in names else len(names)
+        deciding = branches[:answer]
+        if not deciding or set(names[answer + 1 :]) & set(report["blocked_by"]):
+            return sum(map(_end, branches[answer : answer + 1])) or None
+    else:
         return None
-    ends = [
-        branch["started"] + branch["seconds"]
-        for branch in report["branches"]
-        if branch["status"] != "cancelled" and branch["name"] != "respond"
-    ]
-    return max(ends, default=None)
+    return max((_end(b) for b in deciding if b["status"] != "cancelled"), default=None)
 
 
 def end_of(report: Mapping[str, Any]) -> float:
     """Give the seconds until the last branch had ended, or the run if that was later."""
-    ends = [branch["started"] + branch["seconds"] for branch in report.get("branches") or []]
-    return float(max([report.get("seconds") or 0.0, *ends]))
+    return float(max([report.get("seconds") or 0.0, *map(_end, report.get("branches") or [])]))
+
+
+def _end(branch: Mapping[str, Any]) -> float:
+    return float(branch["started"] + branch["seconds"])
 
 
 def one_line(value: Any) -> str:
-    r"""Show a value as text on one line, without characters that control a terminal.
+    r"""Show a value as text on one line, without what controls a terminal or the order.
 
     Example:
         >>> one_line("two\nlines \x1b[31m")
         'two lines [31m'
     """
-    text = "".join(" " if category(c) == "Cc" else c for c in str(value))
+    text = "".join(
+        " " if category(c) == "Cc" else c
+        for c in str(value)
+        if category(c) not in _NO_TEXT or c == _JOINER
+    )
     return " ".join(text.split())
 
 
@@ -110,20 +138,33 @@ def more_text(branches: Sequence[Mapping[str, Any]]) -> str:
 def fit_column(texts: Sequence[str], most: int) -> list[str]:
     """Cut texts to a width that holds them all if it can, and fill them up to it."""
     width = min(max(map(cells_of, texts), default=0), most)
-    return [_fit(text, width) for text in texts]
+    fitting = [cut(text, width) for text in texts]
+    return [text + " " * (width - cells_of(text)) for text in fitting]
 
 
-def _fit(text: str, width: int) -> str:
-    if cells_of(text) > width:
-        while cells_of(text) > width - 1:
-            text = text[:-1]
-        text += "…"
-    return text + " " * (width - cells_of(text))
+def cut(text: str, width: int) -> str:
+    """Shorten a text to a width.
+
+    Example:
+        >>> cut("a long name", 6), cut("short", 6)
+        ('a lon…', 'short')
+    """
+    if cells_of(text) <= width:
+        return text
+    cells, kept = 0, ""
+    for c in text:
+        cells += cells_of(c)
+        if cells > width - 1:
+            break
+        kept += c
+    return kept + "…"
 
 
 def cells_of(text: str) -> int:
-    """Count the columns that a text takes: East Asian wide characters take two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+    """Count the columns that a text takes: East Asian wide characters two, marks none."""
+    return sum(
+        0 if category(c) in _NO_WIDTH else 2 if east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

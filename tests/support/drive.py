@@ -36,7 +36,7 @@ NOT_KEPT = {"Connection": "close"}
 """Headers for a model whose client nobody closes: it then leaves no open connection behind."""
 
 
-def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
+def chat_model(server: StubServer, name: str = "stub-model", **options: Any) -> ChatOpenAI:
     """Make a chat model of the user's own that talks to the stub server."""
     return ChatOpenAI(
         model=name,
@@ -44,6 +44,7 @@ def chat_model(server: StubServer, name: str = "stub-model") -> ChatOpenAI:
         api_key=SecretStr("stub"),
         max_retries=0,
         default_headers=NOT_KEPT,
+        **options,
     )
 
 
