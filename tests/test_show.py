@@ -8,10 +8,10 @@ from typing import Any
 
 import nbformat
 import pytest
-from langchain_core.messages import BaseMessage
+from drive import timeless
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import Command, Interrupt, interrupt
+from langgraph.types import Command, interrupt
 from nbclient import NotebookClient
 from rich.console import Console
 from typing_extensions import TypedDict
@@ -119,18 +119,6 @@ def nested() -> Any:
         input_key="messages",
     )
     return StateGraph(MessagesState).add_node("chat", chat).add_edge(START, "chat").compile()
-
-
-def timeless(value: Any) -> Any:
-    """Leave out what differs from run to run."""
-    if isinstance(value, dict):
-        state = {**value, "report": timeless(value["report"])} if "report" in value else value
-        return {k: timeless(v) for k, v in state.items() if k not in {"started", "seconds", "id"}}
-    if isinstance(value, list):
-        return [timeless(part) for part in value]
-    if isinstance(value, Interrupt):
-        return value.value
-    return {**value.model_dump(), "id": None} if isinstance(value, BaseMessage) else value
 
 
 class Wide(TypedDict, total=False):

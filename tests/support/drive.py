@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeAlias, TypeVar
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_openai import ChatOpenAI
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Interrupt
 from pydantic import SecretStr
 from stub_server import StubServer
 
@@ -28,7 +30,7 @@ MODES = ("invoke", "ainvoke", "stream", "astream", "batch", "abatch")
 STREAMS = ("stream", "astream")
 """The ways that show what happens on the way; `events` knows them."""
 
-_TIMES = {"seconds", "started", "seconds_saved", "dispatch"}
+_TIMES = {"seconds", "started", "first_token", "seconds_saved", "dispatch"}
 _COME_FAR = {"usage", "attempts"}
 
 
@@ -91,6 +93,10 @@ def timeless(state: Any) -> Any:
     if isinstance(state, dict):
         chance = _TIMES | _COME_FAR if _has_cancelled(state) else _TIMES
         return {key: timeless(part) for key, part in state.items() if key not in chance}
+    if isinstance(state, BaseMessage):
+        return (state.type, state.content)
+    if isinstance(state, Interrupt):
+        return state.value
     return [timeless(part) for part in state] if isinstance(state, list) else state
 
 
