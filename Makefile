@@ -10,7 +10,7 @@ bin := .venv/bin
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
-	@echo 'Options: PYTHON=python3.12 (for .venv), ARGS="-k voting -x" (for pytest or the demo)'
+	@echo 'Options: PYTHON=python3.12 (for .venv), ARGS="-k voting -x" (for pytest, the demo, Studio or a benchmark)'
 
 demo: demo-env ## Run the patterns on the embedded model: no key, no network
 	@$(bin)/langgraph-parallel demo $(ARGS)

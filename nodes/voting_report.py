@@ -72,7 +72,7 @@ def undecided_text(
     why = [f"{count(ballots) or 'no readable ballot'} from {len(calls)} calls."]
     unreadable = [r["output"]["unreadable"] for r in calls if r["status"] == "ok"]
     if reason := next(filter(None, unreadable), None):
-        why.append(f"One ballot {reason}.")
+        why.append(f"One ballot {reason.rstrip('.')}.")
     if dispatch.get("judging"):
         why.append(f"The judge's ballot cannot be read: {_failure(results[-1])}")
     ways = [way for way in ("abstain", "judge", "more") if way != spec.on_undecided]

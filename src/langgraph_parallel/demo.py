@@ -1,8 +1,7 @@
-"""The demonstration: the three patterns at work on real input."""
+"""The demonstration: the three patterns at work."""
 
 import os
 import sys
-from importlib.resources import files
 from shutil import which
 from typing import Any
 
@@ -11,16 +10,22 @@ import typer
 from langgraph_parallel.cli_run import Echo, Graph, Options, execute, fail_with
 from langgraph_parallel.cli_show import show_report
 from langgraph_parallel.errors import BranchFailedError
-from langgraph_parallel.graphs import code_review
 from langgraph_parallel.graphs.guardrail import create_guardrail
+from langgraph_parallel.graphs.sectioning import create_sectioning
 from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.guard import Guard
 from langgraph_parallel.nodes.models import ModelLike
 from langgraph_parallel.nodes.personal import has_card
+from langgraph_parallel.nodes.section import Section
 from langgraph_parallel.nodes.voter import Voter
 
-SAMPLE = "samples/orders.py.txt"
+TASK = "A day at the sea."
+PARTS = {
+    "invitation": "Write one sentence that invites friends to this.",
+    "packing": "Write one sentence on what to pack for this.",
+    "weather": "Write one sentence on the weather for this.",
+}
 QUESTION = "What is the capital of France?"
 CAPITALS = ["Madrid", "Paris", "Rome"]
 MESSAGE = "Why is the sky blue?"
@@ -31,8 +36,8 @@ GUARD_SECONDS = 60.0
 
 TINY = """
 It has 135 million parameters and is part of the installation: no key, no network.
-It shows the wiring. What it says of code is mostly nonsense, and its judgements
-are close to guessing."""
+It shows the wiring: what it writes sounds right at best, and its judgements are
+close to guessing."""
 
 
 def run_demo(options: Options) -> None:
@@ -59,14 +64,12 @@ def _command() -> str:
 
 
 def _sectioning(options: Options) -> None:
-    source = (files("langgraph_parallel") / SAMPLE).read_text(encoding="utf-8")
     _heading(
-        "1. Sectioning: three reviewers side by side, then one review of their findings",
-        f"File: {SAMPLE}, {len(source.splitlines())} lines with an SQL injection, a password, a "
-        "quadratic\nloop, a swallowed error and bad names. As: langgraph-parallel review FILE",
+        "1. Sectioning: one task in parts, a call for each, side by side",
+        f"Task: {TASK} Parts: {', '.join(PARTS)}",
     )
-    settings = code_review.CodeReviewSettings(model=options.model or "")
-    _run(code_review.graph, source, options, settings)
+    sections = [Section(name, prompt) for name, prompt in PARTS.items()]
+    _run(create_sectioning(sections, model=options.model), TASK, options)
 
 
 def _voting(options: Options) -> None:

@@ -55,7 +55,7 @@ class ReportView:
                 drawn.append(text, STYLES[role])
             drawn.rstrip()
             yield drawn
-        if "counts" in self.report:
+        if self.report.get("counts"):
             yield votes(self.report)
         elif self.report.get("pattern") == "sectioning":
             yield sections(self.report)
@@ -84,8 +84,9 @@ def votes(report: Mapping[str, Any]) -> RenderableType:
             bar = bar + " " * (at - cells)
             bar = Text.assemble(bar[:at], ("│", STYLES["decision"]), bar[at:])
         table.add_row(Text(shown, no_wrap=True), bar, str(number))
-    more = len(counts) - LINES
-    return Group("", table, *([Text(f"and {more} more", STYLES["quiet"])] if more > 0 else []))
+    notes = [f"and {len(counts) - LINES} more"] if len(counts) > LINES else []
+    notes += [] if threshold is None else [f"│ enough at {threshold}"]
+    return Group("", table, *(Text(note, STYLES["quiet"]) for note in notes))
 
 
 def in_ascii(text: str) -> str:

@@ -188,13 +188,20 @@ def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, st
 
 
 def problems(report: Mapping[str, Any]) -> list[str]:
-    """Say why branches failed or could not be read, a line each."""
+    """Say why branches failed or could not be read, a line for each reason."""
     branches = report.get("branches") or []
-    lines: list[str] = []
+    names: dict[str, list[str]] = {}
     for name, branch in zip(branch_names(branches), branches, strict=True):
         output = branch["output"]
         if branch["status"] in {"error", "timeout"}:
-            lines.append(f"{name}: {one_line(branch['error'])}")
-        elif isinstance(output, Mapping) and output.get("unreadable"):
-            lines.append(f"{name}: {one_line(output['unreadable'])}")
-    return lines
+            names.setdefault(one_line(branch["error"]), []).append(name)
+        elif "counts" in report and isinstance(output, Mapping) and output["unreadable"]:
+            names.setdefault(one_line(output["unreadable"]), []).append(name)
+    return [f"{_some(of)}: {reason}" for reason, of in names.items()]
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    """Name some of many."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
