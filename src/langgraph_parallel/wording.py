@@ -10,6 +10,7 @@ from langgraph_parallel.aggregators.combine import as_text
 ANSWER = "respond"
 """Name of the branch that is a guardrail's answer."""
 
+_LOOKED_AT = 1000  # characters of a result that may be long: a table has room for fewer
 _JOINER = "\u200d"  # joins emoji
 _NO_TEXT = {"Cs", "Cf"}
 _NO_WIDTH = {"Mn", "Me", "Cf"}
@@ -183,7 +184,7 @@ def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, st
         branch["status"],
         seconds_text(branch["seconds"]),
         f"{usage['input_tokens']:,} / {usage['output_tokens']:,}",
-        one_line(result or ""),
+        one_line((result or "")[:_LOOKED_AT]),
     )
 
 
