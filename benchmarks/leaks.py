@@ -7,18 +7,17 @@ the same with fewer runs.
 import asyncio
 import gc
 import heapq
-import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from langgraph.graph.state import CompiledStateGraph
-from stub_server import ChatRequest, StubServer
+from stub_process import stub_process
+from stub_server import ChatRequest
+from stub_types import Answer
 
 from langgraph_parallel import (
     Guard,
@@ -126,7 +125,8 @@ async def _forget_cancelled_timers() -> None:
     heapq.heapify(timers)
 
 
-def _answer(request: ChatRequest) -> Any:
+def answer(request: ChatRequest) -> Answer:
+    """Answer as the models of the three patterns."""
     if "Vote." in request.text:
         return "aab"[request.seen % 3]
     if "Judge." in request.text:
@@ -134,32 +134,11 @@ def _answer(request: ChatRequest) -> Any:
     return "fine"
 
 
-def _serve(talk: Connection) -> None:
-    with StubServer() as server:
-        server.on("", _answer)
-        talk.send(server.url)
-        talk.recv()
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run the stub server in a process of its own, whose log of requests may grow."""
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    process = processes.Process(target=_serve, args=(there,))
-    process.start()
-    try:
-        yield here.recv()
-    finally:
-        here.send("end")
-        process.join()
-
-
 def main() -> int:
     """Run all patterns; the exit status says whether anything has stayed behind."""
     is_fine = True
-    with server() as url:
-        os.environ.update(OPENAI_BASE_URL=f"{url}/v1", OPENAI_API_KEY="stub")
+    with stub_process(answer) as url:
+        os.environ.update(OPENAI_BASE_URL=url, OPENAI_API_KEY="stub")
         for name, make in PATTERNS.items():
             grown = growth(make, RUNS)
             print(f"{name}: over {RUNS // 2} runs, {grown}")

@@ -5,22 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from stub_server import Reply, StubServer
+from stub_server import StubServer
+from stub_types import Answers
 
 
 @contextmanager
-def stub_process(delay: float) -> Iterator[str]:
+def stub_process(default: Answers) -> Iterator[str]:
     """Run the stub server.
 
     Args:
-        delay: Seconds after which it answers each request with one word.
+        default: What it answers, as `StubServer` takes it; a function must be a module's.
 
     Yields:
         The base URL for clients.
     """
     processes = multiprocessing.get_context("spawn")
     here, there = processes.Pipe()
-    process = processes.Process(target=_serve, args=(there, delay))
+    process = processes.Process(target=_serve, args=(there, default))
     process.start()
     try:
         yield here.recv()
@@ -29,7 +30,7 @@ def stub_process(delay: float) -> Iterator[str]:
         process.join()
 
 
-def _serve(talk: Connection, delay: float) -> None:
-    with StubServer(default=Reply("fine", delay=delay)) as server:
+def _serve(talk: Connection, default: Answers) -> None:
+    with StubServer(default=default) as server:
         talk.send(f"{server.url}/v1")
         talk.recv()

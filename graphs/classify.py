@@ -11,6 +11,7 @@ from langgraph_parallel.graphs.settings import (
     model_field,
     prompt_field,
     setting,
+    stop_of,
 )
 from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.voter import Voter
@@ -50,7 +51,7 @@ def configure(spec: VotingSpec, settings: ClassifySettings) -> VotingSpec:
         voters=[voter],
         model=settings.model or None,
         options=settings.labels,
-        stop=f"fixed_{settings.max_votes}" if settings.stop == "all" else settings.stop,
+        stop=stop_of(settings.stop, settings.max_votes),
         max_votes=settings.max_votes,
     )
 

@@ -29,6 +29,7 @@ from langgraph_parallel.graphs.settings import (
     model_field,
     prompt_field,
     setting,
+    stop_of,
 )
 from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.guard import REFUSAL, Guard
@@ -100,7 +101,7 @@ def configure_vote(spec: VotingSpec, settings: GuardedAgentSettings) -> VotingSp
         ],
         model=settings.model or None,
         rule=at_least(settings.threshold, "unsafe", "safe"),
-        stop=f"fixed_{len(VOTERS)}" if settings.stop == "all" else settings.stop,
+        stop=stop_of(settings.stop, len(VOTERS)),
     )
 
 

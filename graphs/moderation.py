@@ -13,6 +13,7 @@ from langgraph_parallel.graphs.settings import (
     model_field,
     prompt_field,
     setting,
+    stop_of,
 )
 from langgraph_parallel.graphs.voting import create_voting
 from langgraph_parallel.nodes.voter import Voter
@@ -78,7 +79,7 @@ def configure(spec: VotingSpec, settings: ModerationSettings) -> VotingSpec:
         ],
         model=settings.model or None,
         rule=at_least(settings.threshold, "flag", "allow"),
-        stop=f"fixed_{len(EVALUATORS)}" if settings.stop == "all" else settings.stop,
+        stop=stop_of(settings.stop, len(EVALUATORS)),
     )
 
 

@@ -16,6 +16,16 @@ Hearing = Literal["settled", "all"]
 """When a panel stops: as soon as nothing can change any more, or when all have voted."""
 
 
+def stop_of(stop: str, votes: int) -> str:
+    """Give the stop that a setting names.
+
+    Args:
+        stop: The name of a stop, or `"all"`.
+        votes: Votes that are all.
+    """
+    return f"fixed_{votes}" if stop == "all" else stop
+
+
 def _or_empty(model: Any) -> Any:
     return "" if model is None else model
 

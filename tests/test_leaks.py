@@ -4,6 +4,7 @@ import os
 
 import leaks
 import pytest
+from stub_process import stub_process
 
 RUNS = 240
 POOL = (os.cpu_count() or 1) + 4
@@ -13,8 +14,8 @@ POOL = (os.cpu_count() or 1) + 4
 @pytest.mark.slow
 @pytest.mark.parametrize("name", leaks.PATTERNS)
 def test_many_runs_leave_nothing_behind(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with leaks.server() as url:
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
+    with stub_process(leaks.answer) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "stub")
         monkeypatch.delenv("LANGGRAPH_PARALLEL_MODEL", raising=False)
         grown = leaks.growth(leaks.PATTERNS[name], RUNS)

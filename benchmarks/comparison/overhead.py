@@ -21,6 +21,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from pydantic import SecretStr
 from stub_process import stub_process
+from stub_server import Reply
 from typing_extensions import TypedDict
 
 from langgraph_parallel import Section, create_sectioning
@@ -178,7 +179,7 @@ def rows() -> list[Row]:
     table: dict[str, Row] = {}
     for delay in (0.0, 0.05):
         for width in RUNS:
-            with stub_process(delay) as url:
+            with stub_process(Reply("fine", delay=delay)) as url:
                 found = asyncio.run(asyncio.wait_for(_measure(url, width), LONGEST))
             for name, (wall, walls, cpus) in found.items():
                 row = table.setdefault(name, {"way": name})

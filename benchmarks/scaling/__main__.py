@@ -20,6 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from stub_process import stub_process
+from stub_server import Reply
 
 from scaling.work import Measured, Plan, measure
 
@@ -78,7 +79,9 @@ def compared(url: str, sections: int, at_once: int, repeats: int, turns: int) ->
 def processes(number: int, at_once: int, repeats: int) -> Row:
     """Measure one or two processes, each against a stub server of its own."""
     with ExitStack() as stack:
-        urls = [stack.enter_context(stub_process(DELAY)) for _ in range(number)]
+        urls = [
+            stack.enter_context(stub_process(Reply("fine", delay=DELAY))) for _ in range(number)
+        ]
         found = in_processes([Plan(url, 3, at_once, repeats) for url in urls])
     calls, wall = sum(one.calls for one in found), max(one.wall for one in found)
     return {
@@ -109,13 +112,13 @@ def main(turns: int) -> None:
     wide: list[Row] = []
     many: list[Row] = []
     for width, repeats in WIDTHS.items():
-        with stub_process(DELAY) as url:
+        with stub_process(Reply("fine", delay=DELAY)) as url:
             wide += compared(url, width, 1, repeats, turns if width < WIDE else 1)
     print_rows(
         f"One run of many sections, calls of 50 ms (medians of {turns}; from {WIDE} on, once)", wide
     )
     for at_once, repeats in RUNS_AT_ONCE.items():
-        with stub_process(DELAY) as url:
+        with stub_process(Reply("fine", delay=DELAY)) as url:
             many += compared(url, 3, at_once, repeats, turns)
     print_rows(f"Many runs of three sections, calls of 50 ms (medians of {turns})", many)
     alone = [processes(number, 64, 6) for number in (1, 2)]

@@ -6,6 +6,7 @@ from unicodedata import category
 
 from rich.console import Console
 
+from langgraph_parallel.nodes.guard import RESPOND
 from langgraph_parallel.terminal import ReportView
 from langgraph_parallel.wording import one_line
 
@@ -83,7 +84,7 @@ def show_report(report: Mapping[str, Any], *, err: bool = True) -> None:
 
 def note_on(report: Mapping[str, Any]) -> str:
     """Warn if the embedded model has judged something; empty if it only wrote prose."""
-    judges = [b for b in report["branches"] if b["name"] != "respond"]
+    judges = [b for b in report["branches"] if b["name"] != RESPOND]
     return NOTE if any(branch["model"] == "local" for branch in judges) else ""
 
 

@@ -179,13 +179,16 @@ class NotebookProgress(Progress):
 
     def started(self) -> None:
         """Show that a branch has started."""
-        if time.monotonic() - self._drawn > 1 / _REDRAWS:
-            self._handle.update(self.table())
-            self._drawn = time.monotonic()
+        self._redraw()
 
     def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
-        self.started()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        if time.monotonic() - self._drawn > 1 / _REDRAWS:
+            self._handle.update(self.table())
+            self._drawn = time.monotonic()
 
 
 class _Console(Console):

@@ -6,9 +6,7 @@ from typing import Any
 from unicodedata import category, east_asian_width
 
 from langgraph_parallel.aggregators.combine import as_text
-
-ANSWER = "respond"
-"""Name of the branch that is a guardrail's answer."""
+from langgraph_parallel.nodes.guard import RESPOND
 
 _LOOKED_AT = 1000  # characters of a result that may be long: a table has room for fewer
 _JOINER = "\u200d"  # joins emoji
@@ -39,7 +37,7 @@ def branch_note(report: Mapping[str, Any], branch: Mapping[str, Any]) -> str:
         return ""
     if "counts" in report:
         return "unreadable" if output["unreadable"] is not None else one_line(output["ballot"])
-    if "verdict" in report and branch["name"] != ANSWER:
+    if "verdict" in report and branch["name"] != RESPOND:
         return "tripped" if output["tripped"] else "rewrote" if "rewrite" in output else "passed"
     return ""
 
@@ -70,10 +68,10 @@ def decided_at(report: Mapping[str, Any]) -> float | None:
         ]
     elif "verdict" in report:
         names = [branch["name"] for branch in branches]
-        answer = names.index(ANSWER) if ANSWER in names else len(names)
+        answer = names.index(RESPOND) if RESPOND in names else len(names)
         deciding = branches[:answer]
         if not deciding or set(names[answer + 1 :]) & set(report["blocked_by"]):
-            return sum(map(_end, branches[answer : answer + 1])) or None
+            return max(map(_end, branches[answer : answer + 1]), default=None)
     else:
         return None
     return max((_end(b) for b in deciding if b["status"] != "cancelled"), default=None)
