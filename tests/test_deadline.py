@@ -41,16 +41,16 @@ class TestDeadline:
         server.on("late", Reply("never", gate="never"))
         server.on("", "fine")
         sections = [Section("a", "Look."), Section("b", "Be late.", required=False)]
-        graph = create_sectioning(sections, model=MODEL, aggregate="merge", deadline=0.5)
+        graph = create_sectioning(sections, model=MODEL, aggregate="merge", deadline=2.0)
         state = run(graph, {"input": "x"}, mode)
         assert (state["output"], statuses(state)) == ({"a": "fine"}, {"a": "ok", "b": "timeout"})
         late = state["report"]["branches"][1]
-        assert late["error"] == "The graph's deadline of 0.5 seconds was over."
+        assert late["error"] == "The graph's deadline of 2 seconds was over."
         server.wait_until(lambda log: log.open_requests == 0)
 
     def test_it_counts_the_wait_for_a_place_too(self, mode: str) -> None:
         sections = [Section(name, run=hang) for name in "abc"]
-        graph = create_sectioning(sections, max_concurrency=1, min_success=0, deadline=0.1)
+        graph = create_sectioning(sections, max_concurrency=1, min_success=0, deadline=1.0)
         state = run(graph, {"input": "x"}, mode)
         assert set(statuses(state).values()) == {"timeout"}
         assert [b["attempts"] for b in state["report"]["branches"]].count(0) == 2
@@ -67,7 +67,7 @@ class TestDeadline:
     def test_a_vote_decides_with_the_ballots_that_it_has(self, mode: str) -> None:
         voters = [Voter(name, run=lambda _: "yes") for name in "ab"]
         graph = create_voting(
-            [*voters, Voter("c", run=hang)], rounds="all_at_once", stop="fixed_3", deadline=0.2
+            [*voters, Voter("c", run=hang)], rounds="all_at_once", stop="fixed_3", deadline=2.0
         )
         state = run(graph, {"input": "x"}, mode)
         assert (state["output"], statuses(state)["c"]) == ("yes", "timeout")
@@ -75,7 +75,7 @@ class TestDeadline:
     def test_a_sampled_vote_starts_no_round_after_it(self, server: StubServer, mode: str) -> None:
         server.on(lambda request: request.seen < 2, {"ballot": "yes"})
         server.on("", Reply("never", gate="never"))
-        graph = create_voting(Voter("v", "Vote."), options=["yes", "no"], model=MODEL, deadline=0.5)
+        graph = create_voting(Voter("v", "Vote."), options=["yes", "no"], model=MODEL, deadline=2.0)
         state = run(graph, {"input": "x"}, mode)
         assert (state["output"], state["report"]["rounds"]) == ("yes", 1)
         assert len(server.requests) == 3
@@ -89,7 +89,7 @@ class TestDeadline:
         async def endless(_: Any) -> str:
             return await hang("")
 
-        graph = create_sectioning([Section("a", run=str)], aggregate=endless, deadline=0.1)
+        graph = create_sectioning([Section("a", run=str)], aggregate=endless, deadline=1.0)
         with pytest.raises(BranchFailedError, match=r"aggregate failed: The graph's deadline"):
             run(graph, {"input": "x"}, mode)
         assert dispatch._live == {}

@@ -159,7 +159,7 @@ async def test_a_dropped_connection_and_a_timeout_are_told_apart(server: StubSer
     server.on("drop", Reply("one two", drop=True))
     server.on("slow", Reply("late", gate="never"))
     at = server.url.removeprefix("http://")
-    dropped, late = await failure("drop"), await failure("slow", timeout=0.05)
+    dropped, late = await failure("drop"), await failure("slow", timeout=0.5)
     assert explain(dropped).startswith(f"The server at {at} closed the connection before")
     assert explain(late, model=MODEL).startswith(
         f"The server at {at} gave no answer from the model {MODEL} in time."

@@ -107,7 +107,7 @@ class TestKinds:
     ) -> None:
         server.on("", Reply("late", gate="never"))
         graph = create_sectioning(
-            [Section("slow", "Look.", timeout=0.5, required=False)], model=MODEL
+            [Section("slow", "Look.", timeout=2.0, required=False)], model=MODEL
         )
         state = run(graph, {"input": "x"}, mode)
         assert statuses(state) == {"slow": "timeout"}

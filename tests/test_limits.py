@@ -163,14 +163,14 @@ class TestSharing:
             done = asyncio.Event()
 
             async def first(_: str) -> None:
-                loop.call_later(0.05, done.set)  # longer than the second one may take
+                loop.call_later(1.1, done.set)  # longer than the second one may take
                 await done.wait()
 
             async def second(_: str) -> bool:
                 return done.is_set()
 
             graph = create_sectioning(
-                [Section("first", run=first), Section("second", run=second, timeout=0.02)],
+                [Section("first", run=first), Section("second", run=second, timeout=1.0)],
                 max_concurrency=1,
             )
             return statuses(await graph.ainvoke({"input": ""}))

@@ -356,7 +356,7 @@ class TestClientsThatLeave:
     def test_a_client_timeout(self, server: StubServer, chat: MakeChat) -> None:
         server.on("", Reply("late", delay=60))
         with pytest.raises(openai.APITimeoutError):
-            chat(timeout=0.2).invoke("q")
+            chat(timeout=1.0).invoke("q")
         server.wait_until(lambda server: server.open_requests == 0)
         record = server.requests[0]
         assert (record.status, record.first_token) == ("client_closed", None)

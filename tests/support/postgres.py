@@ -64,7 +64,7 @@ def postgres(folder: Path) -> Iterator[str]:
         subprocess.run(make, check=True, user=user, cwd=base, stdout=output, stderr=output)
         server = subprocess.Popen(serve, user=user, cwd=base, stdout=output, stderr=output)
     try:
-        _wait_until_up(port, server, log)
+        _wait_until_up(folder, port, server, log)
         yield f"postgresql://test@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
@@ -73,12 +73,13 @@ def postgres(folder: Path) -> Iterator[str]:
         log.unlink()
 
 
-def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_up(folder: Path, port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until it serves: for a while it takes connections only to refuse them."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        ask: list[str | Path] = [folder / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        if subprocess.run(ask, check=False).returncode == 0:
+            return
         time.sleep(0.05)
     raise TimeoutError(f"PostgreSQL did not come up at port {port}: {log.read_text()}")
