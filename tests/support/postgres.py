@@ -7,8 +7,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psycopg
 
 WAYS = ("/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb")
 
@@ -38,6 +40,7 @@ def postgres(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    address = f"postgresql://test@127.0.0.1:{port}/postgres"
     data = base / "data"
     make: list[str | Path] = [
         folder / "initdb",
@@ -64,8 +67,8 @@ def postgres(folder: Path) -> Iterator[str]:
         subprocess.run(make, check=True, user=user, cwd=base, stdout=output, stderr=output)
         server = subprocess.Popen(serve, user=user, cwd=base, stdout=output, stderr=output)
     try:
-        _wait_until_up(folder, port, server, log)
-        yield f"postgresql://test@127.0.0.1:{port}/postgres"
+        _wait_until_up(address, server, log)
+        yield address
     finally:
         server.terminate()
         server.wait(30)
@@ -73,13 +76,13 @@ def postgres(folder: Path) -> Iterator[str]:
         log.unlink()
 
 
-def _wait_until_up(folder: Path, port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_up(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until it serves: for a while it takes connections only to refuse them."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
-        ask: list[str | Path] = [folder / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-        if subprocess.run(ask, check=False).returncode == 0:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(address).close()
             return
         time.sleep(0.05)
-    raise TimeoutError(f"PostgreSQL did not come up at port {port}: {log.read_text()}")
+    raise TimeoutError(f"PostgreSQL did not come up at {address}: {log.read_text()}")
