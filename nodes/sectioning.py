@@ -32,7 +32,7 @@ from langgraph_parallel.nodes.masking import shown_cause
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import ModelLike, get_model
 from langgraph_parallel.nodes.prompts import render
-from langgraph_parallel.nodes.report import make_report, results_of
+from langgraph_parallel.nodes.report import results_of
 from langgraph_parallel.nodes.run import (
     Parcel,
     Task,
@@ -42,7 +42,11 @@ from langgraph_parallel.nodes.run import (
     run_branch,
 )
 from langgraph_parallel.nodes.section import Section, SectioningSpec, check_sections
-from langgraph_parallel.nodes.section_failures import failure_text, fatal_failures
+from langgraph_parallel.nodes.sectioning_report import (
+    failure_text,
+    fatal_failures,
+    sectioning_report,
+)
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.threads import in_thread
 
@@ -100,7 +104,7 @@ class SectioningNodes:
             output = await consult(
                 spec.aggregate, [], model=spec.model, config=config, runtime=runtime, input=[]
             )
-            report = {**make_report("sectioning", no_dispatch(), []), "failed": [], "skipped": []}
+            report = sectioning_report(no_dispatch(), [])
             return {**self.keys.empty(plain(output)), REPORT: report}
         sections = await self._sections(self.keys.read(state), runtime)
         dispatch = new_dispatch(run_limit(config))
@@ -152,13 +156,8 @@ class SectioningNodes:
         deadline = live.deadline(self.limiter.deadline) if live else None
         close_dispatch(dispatch)
         if fatal is not None:
-            raise BranchFailedError(
-                failure_text(spec, fatal, results),
-                {
-                    **make_report("sectioning", dispatch, results),
-                    "failed": [r["name"] for r in results if r["status"] != "ok"],
-                },
-            )
+            text = failure_text(spec, fatal, results)
+            raise BranchFailedError(text, sectioning_report(dispatch, results))
         good = [
             SectionResult(r["name"], r["output"], r["index"])
             for r in results
@@ -178,11 +177,7 @@ class SectioningNodes:
             retries=spec.retries,
             deadline=deadline and deadline.with_grace(),
         )
-        report = {
-            **make_report("sectioning", dispatch, results, meter.usage()),
-            "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
-            "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
-        }
+        report = sectioning_report(dispatch, results, meter.usage())
         if (error := outcome.error) is not None:
             cause = error if isinstance(error, BaseException) else None
             raise BranchFailedError(

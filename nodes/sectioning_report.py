@@ -1,9 +1,29 @@
-"""Which failures of sections leave no answer, and how that is said."""
+"""The report of a sectioning run, and which failures leave no answer."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from langgraph_parallel.nodes.branch import BranchResult
+from langgraph_parallel.nodes.branch import BranchResult, Usage
+from langgraph_parallel.nodes.dispatch import Dispatch
+from langgraph_parallel.nodes.report import make_report
 from langgraph_parallel.nodes.section import Section, SectioningSpec
+
+
+def sectioning_report(
+    dispatch: Dispatch, results: Sequence[BranchResult], aggregate: Usage | None = None
+) -> dict[str, Any]:
+    """Make the report of a sectioning run.
+
+    Args:
+        dispatch: The run's dispatch.
+        results: Of all sections, by index.
+        aggregate: What the aggregate used.
+    """
+    return {
+        **make_report("sectioning", dispatch, results, aggregate),
+        "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
+        "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
+    }
 
 
 def fatal_failures(
