@@ -23,6 +23,7 @@ from langgraph_parallel.nodes.permit import permit_after
 from langgraph_parallel.nodes.prompts import render
 from langgraph_parallel.nodes.run import Task, run_branch
 from langgraph_parallel.nodes.source import Whole, piece_text, source_config, stream_of
+from langgraph_parallel.nodes.tracing import end_cancelled_calls
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Writer:
                 released.append(Released(answer, gate))
                 try:
                     async with answer.written_by(freeing_place(source, gate, spec.max_held)):
-                        await released[-1].ainvoke(render("", task["input"])[1:], config)
+                        await released[-1].pass_on(render("", task["input"])[1:], config)
                 except DeniedError:
                     return None
                 if hold.passed is not None and judge.verdict is None:
@@ -150,10 +151,13 @@ class Writer:
             own = self.spec.model
             model = await get_model(own if isinstance(own, BaseChatModel) else task["model"])
             pieces = model.astream(render(task["prompt"], task["input"]), config)
-        async for piece in pieces:
-            if not isinstance(piece, Whole) and piece_text(piece):
-                meter.note_token()
-            yield piece
+        try:
+            async for piece in pieces:
+                if not isinstance(piece, Whole) and piece_text(piece):
+                    meter.note_token()
+                yield piece
+        finally:
+            await end_cancelled_calls(meter, config.get("callbacks"))
 
 
 async def _keep(answer: Answer) -> None:

@@ -25,6 +25,7 @@ from langgraph_parallel.nodes.calls import plain
 from langgraph_parallel.nodes.cancel import end
 from langgraph_parallel.nodes.meter import PASSED_ON
 from langgraph_parallel.nodes.source import Keep, Whole, piece_text
+from langgraph_parallel.nodes.tracing import without_tracers
 
 
 class Answer:
@@ -162,6 +163,21 @@ class Released(BaseChatModel):
         """What has left so far."""
         return "".join(self._left)
 
+    async def pass_on(self, messages: list[BaseMessage], config: RunnableConfig) -> None:
+        """Pass the answer on to the graph's streams.
+
+        Args:
+            messages: What was asked, for handlers of the user's.
+            config: The node's config.
+
+        Raises:
+            Exception: What the source raised.
+        """
+        chunks = self.astream(messages, without_tracers(config))
+        async with aclosing(chunks):  # type: ignore[type-var]
+            async for _ in chunks:
+                pass
+
     @property
     def _llm_type(self) -> str:
         return "released"
@@ -237,4 +253,4 @@ async def say(text: str, message_id: str, config: RunnableConfig) -> None:
     answer = Answer(2)
     await answer.pieces.put(text)
     await answer.pieces.put(None)
-    await Released(answer, None, message_id).ainvoke([], config)
+    await Released(answer, None, message_id).pass_on([], config)

@@ -26,6 +26,8 @@ class _Call:
     provider: str
     model: str
     input_tokens: int
+    is_awaited: bool
+    """Whether it ends with its task; one in a thread of the user's goes on."""
     streamed: int = 0
 
 
@@ -54,6 +56,10 @@ class Meter(BaseCallbackHandler):
             usage = add_usage(usage, _estimate(call))
         return usage
 
+    def cancelled_calls(self) -> list[UUID]:
+        """Give the run ids of the calls whose tasks have ended without them."""
+        return [run_id for run_id, call in self._open.items() if call.is_awaited]
+
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
@@ -75,6 +81,7 @@ class Meter(BaseCallbackHandler):
             str(known.get("ls_provider") or ""),
             model,
             count_tokens_approximately(messages[0] if messages else []),
+            _is_in_task(),
         )
 
     def on_llm_start(
@@ -88,7 +95,7 @@ class Meter(BaseCallbackHandler):
     ) -> None:
         """Open a call of a model that completes text; its usage and price are not known."""
         texts: list[MessageLikeRepresentation] = list(prompts)
-        self._open[run_id] = _Call("", "", count_tokens_approximately(texts))
+        self._open[run_id] = _Call("", "", count_tokens_approximately(texts), _is_in_task())
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Count a streamed piece."""
@@ -125,6 +132,14 @@ class Meter(BaseCallbackHandler):
         if not isinstance(error, asyncio.CancelledError) and not call.streamed:
             call.input_tokens = 0  # the provider refused it, or it never arrived
         self._ended = add_usage(self._ended, _estimate(call))
+
+
+def _is_in_task() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def no_usage() -> Usage:

@@ -20,6 +20,7 @@ from langgraph_parallel.nodes.limits import Deadline, Limiter
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import ModelLike, found_model, model_id
 from langgraph_parallel.nodes.places import current_place
+from langgraph_parallel.nodes.tracing import end_cancelled_calls
 
 
 class Task(TypedDict):
@@ -114,14 +115,19 @@ async def run_branch(
         return await work(calls)
 
     with live.working() if live else nullcontext():
-        outcome = await attempt(
-            tell_and_work,
-            place=limiter.place(live.run_limit if live else None, after),
-            retries=retries,
-            timeout=timeout,
-            deadline=live.deadline(limiter.deadline) if live else Deadline.after(limiter.deadline),
-            settled=settled,
-        )
+        try:
+            outcome = await attempt(
+                tell_and_work,
+                place=limiter.place(live.run_limit if live else None, after),
+                retries=retries,
+                timeout=timeout,
+                deadline=live.deadline(limiter.deadline)
+                if live
+                else Deadline.after(limiter.deadline),
+                settled=settled,
+            )
+        finally:
+            await end_cancelled_calls(meter, calls.get("callbacks"))
     if around := current_place():
         await around.regain()
     result = branch_result(task, dispatch, outcome, meter)

@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.tracers.base import BaseTracer
-from langchain_core.tracers.log_stream import LogStreamCallbackHandler
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.pregel import Pregel
 from langgraph.runtime import Runtime
@@ -21,6 +18,7 @@ from langgraph_parallel.nodes.held_saver import HeldSaver
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.prompts import input_text, is_conversation
 from langgraph_parallel.nodes.threads import each_in_thread
+from langgraph_parallel.nodes.tracing import tracers_only
 
 Keep = Callable[[], Awaitable[None]]
 """Saves what an agent wants to remember of its answer; called once the answer may be given."""
@@ -36,17 +34,9 @@ class Whole:
 
 def source_config(config: RunnableConfig, meter: Meter) -> RunnableConfig:
     """Make a config with which the answer's calls reach tracers and meters, but no stream."""
-    callbacks = config.get("callbacks")
-    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
-    silent = [
-        handler
-        for handler in handlers
-        if isinstance(handler, (BaseTracer, Meter))
-        and not isinstance(handler, LogStreamCallbackHandler)  # a tracer that is a stream
-    ]
     own = config.get("configurable", {})
     return RunnableConfig(
-        callbacks=[*silent, meter],
+        callbacks=tracers_only(config.get("callbacks"), meter),
         metadata=dict(config.get("metadata") or {}),
         configurable={key: part for key, part in own.items() if not _is_langgraphs(key)},
     )
