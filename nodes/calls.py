@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -57,16 +58,19 @@ async def ask(
             raise ValueError("The reply was cut off at the model's length limit.")
         return message.text
     reply = await structured(model, schema).ainvoke(messages, config)
-    if reply["parsing_error"] is not None:
-        raise reply["parsing_error"]
     if _is_cut_off(reply["raw"]):
         raise ValueError(
             f"The reply was cut off at the model's length limit before the {schema.__name__} was "
             "whole. Ask for less, or give a model with a higher limit."
         )
+    if reply["parsing_error"] is not None:
+        raise reply["parsing_error"]
     if reply["parsed"] is None:
         raise ValueError(f"The model gave no reply that fits the schema {schema.__name__}.")
     parsed = reply["parsed"]
+    if not isinstance(parsed, (Mapping, BaseModel)):
+        text = reply["raw"].text
+        raise OutputParserException(f"The reply is no {schema.__name__}: {text}", llm_output=text)
     return parsed if isinstance(parsed, schema) else schema.model_validate(parsed)
 
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from langchain_core.messages import AIMessage, AnyMessage, convert_to_openai_messages
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    convert_to_messages,
+    convert_to_openai_messages,
+)
 from langgraph.channels import EphemeralValue
 from typing_extensions import TypedDict
 
@@ -92,13 +97,15 @@ class Keys:
         """
         if self.input not in state or state[self.input] is None:
             raise SetupError(
-                f"The input has no key {self.input!r}; its keys: {sorted(state) or 'none'}. Call "
-                f"the graph with {{{self.input!r}: ...}}, or build it with another input_key."
+                f"The input has no value under {self.input!r}. Call the graph with "
+                f"{{{self.input!r}: ...}}, or build it with another input_key."
             )
         value = state[self.input]
         if self.input != "messages":
             return value
-        return convert_to_openai_messages(value)
+        # A text or a single message too, as every graph with LangGraph's `MessagesState` takes.
+        messages = value if isinstance(value, list) else [value]
+        return convert_to_openai_messages(convert_to_messages(messages))
 
     def is_nothing(self, state: Mapping[str, Any]) -> bool:
         """Say whether there is nothing to do: a conversation that has not begun."""

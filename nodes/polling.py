@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -14,6 +15,7 @@ from langgraph_parallel.nodes.ballot import ballot_schema, read_reply
 from langgraph_parallel.nodes.cache import remembered
 from langgraph_parallel.nodes.calls import ask, plain, run
 from langgraph_parallel.nodes.choices import ask_choices
+from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.meter import Meter
 from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.prompts import render
@@ -21,6 +23,9 @@ from langgraph_parallel.nodes.run import Task
 from langgraph_parallel.nodes.scoring import scored
 from langgraph_parallel.nodes.voter import Voter
 from langgraph_parallel.nodes.voting_spec import VotingSpec
+
+_DATA = ("{", "[", "```")
+"""How a reply begins that was meant to be data; a label in it may be a part of something else."""
 
 
 async def poll(
@@ -73,7 +78,8 @@ async def _replies(
         messages = render(task["prompt"] or "", task["input"])
         if len(tasks) > 1:
             return await ask_choices(model, messages, schema, len(tasks), config)
-        return [await _reply(model, messages, schema, config)]
+        reply = await _reply(model, messages, schema, config)
+        return [reply if voter.schema else _text_of(reply)]
 
     replies: list[Any] = await remembered(
         asked,
@@ -103,8 +109,14 @@ async def _reply(
         return error
 
 
+def _text_of(reply: Any) -> Any:
+    """Give the text of a server that knows no structured output, and so has answered in words."""
+    text = reply.llm_output if isinstance(reply, OutputParserException) else None
+    return text if text and not text.lstrip().startswith(_DATA) else reply
+
+
 def _read(spec: VotingSpec, voter: Voter, reply: Any) -> Reading:
     if isinstance(reply, ValueError):
-        return Reading(unreadable=str(reply).splitlines()[0][:200])
+        return Reading(unreadable=f"could not be read: {explain(reply)}")
     is_ranked = spec.is_ranked(voter)
     return read_reply(reply, spec.choices, is_ranked=is_ranked, max_chars=spec.max_chars)

@@ -177,7 +177,7 @@ class SectioningNodes:
             retries=spec.retries,
             deadline=deadline and deadline.with_grace(),
         )
-        report = sectioning_report(dispatch, results, meter.usage())
+        report = sectioning_report(dispatch, results, outcome, meter.usage())
         if (error := outcome.error) is not None:
             cause = error if isinstance(error, BaseException) else None
             raise BranchFailedError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from langgraph_parallel.nodes.attempt import Outcome
 from langgraph_parallel.nodes.branch import BranchResult, Usage
 from langgraph_parallel.nodes.dispatch import Dispatch
 from langgraph_parallel.nodes.report import make_report
@@ -10,20 +11,31 @@ from langgraph_parallel.nodes.section import Section, SectioningSpec
 
 
 def sectioning_report(
-    dispatch: Dispatch, results: Sequence[BranchResult], aggregate: Usage | None = None
+    dispatch: Dispatch,
+    results: Sequence[BranchResult],
+    aggregate: Outcome | None = None,
+    used: Usage | None = None,
 ) -> dict[str, Any]:
     """Make the report of a sectioning run.
 
     Args:
         dispatch: The run's dispatch.
         results: Of all sections, by index.
-        aggregate: What the aggregate used.
+        aggregate: How the aggregate ended, if it was begun.
+        used: What the aggregate consumed.
     """
-    return {
-        **make_report("sectioning", dispatch, results, aggregate),
+    report: dict[str, Any] = {
+        **make_report("sectioning", dispatch, results, used),
         "failed": [r["name"] for r in results if r["status"] in {"error", "timeout"}],
         "skipped": [r["name"] for r in results if r["status"] == "cancelled"],
     }
+    if aggregate is not None and aggregate.started is not None:
+        report["aggregate"] = {
+            "status": aggregate.status,
+            "started": round(max(aggregate.started - dispatch["started"], 0.0), 4),
+            "seconds": round(max(aggregate.ended - aggregate.started, 0.0), 4),
+        }
+    return report
 
 
 def fatal_failures(

@@ -36,7 +36,7 @@ def voting_report(
         "decided": decision.decided,
         "tied": list(decision.tied),
         **_figures(spec, ballots, decision),
-        "threshold": _threshold(spec, ballots) if reads(spec.decide) == "counts" else None,
+        "threshold": _threshold(spec, ballots),
         "stopped_by": _stopped_by(spec, ballots, len(cast(spec, results))),
         "rounds": dispatch["round"],
         "calls": _calls(cast(spec, results)),
@@ -111,8 +111,12 @@ def _figures(spec: VotingSpec, ballots: Sequence[Ballot], decision: Decision) ->
 def _threshold(spec: VotingSpec, ballots: Sequence[Ballot]) -> int | None:
     """Give the votes of the first label with which the stop ends the vote, the others as they are.
 
-    `None` where no number of votes up to the cap does.
+    `None` where no number of votes up to the cap does; where it is the number of ballots that ends
+    the vote, whatever they say; and for rules by which not all labels need the same votes.
     """
+    is_fixed = getattr(spec.enough, "votes", None) is not None
+    if is_fixed or reads(spec.decide) != "counts" or getattr(spec.decide, "labels", None):
+        return None
     counts = spec.count(ballots)
     first = max(counts, key=lambda name: counts[name], default="")
     others = len(ballots) - counts.get(first, 0)

@@ -176,7 +176,9 @@ class TestAtRunTime:
     @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
     @pytest.mark.parametrize("make", [sectioning(), voting(), guardrail()])
     def test_a_missing_input_is_named(self, make: Make, mode: str) -> None:
-        with pytest.raises(SetupError, match=r"no key 'input'.*Call the graph with \{'input': "):
+        with pytest.raises(
+            SetupError, match=r"no value under 'input'.*Call the graph with \{'input': "
+        ):
             run(make(), {"question": "x"}, mode)
 
     @pytest.mark.parametrize("mode", ["invoke", "ainvoke"])

@@ -164,8 +164,9 @@ class TestKeys:
     def test_the_conversation_is_read_as_plain_data_whatever_its_form(self) -> None:
         read = Keys.of("messages", None).read
         expected = [{"role": "user", "content": "Hi"}]
-        forms: list[Any] = [[HumanMessage("Hi")], [("user", "Hi")], expected, ["Hi"]]
-        assert [read({"messages": form}) for form in forms] == [expected] * 4
+        lists: list[Any] = [[HumanMessage("Hi")], [("user", "Hi")], expected, ["Hi"]]
+        single: list[Any] = [form[0] for form in lists]
+        assert [read({"messages": form}) for form in lists + single] == [expected] * 8
 
     @pytest.mark.parametrize(
         ("given", "output"), [("text", "output"), ("messages", "messages"), ("input", "output")]
@@ -179,5 +180,5 @@ class TestKeys:
         assert (message.id, message.content) == ("id-1", '{\n  "a": 1\n}')
 
     def test_none_is_no_input(self) -> None:
-        with pytest.raises(SetupError, match="no key 'input'"):
+        with pytest.raises(SetupError, match="no value under 'input'"):
             Keys().read({"input": None})

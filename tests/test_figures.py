@@ -34,7 +34,8 @@ def sections(number: int) -> dict[str, Any]:
 
 def votes(ballots: str, **options: Any) -> dict[str, Any]:
     voters = [Voter(f"v{i}", run=lambda _, b=b: b) for i, b in enumerate(ballots)]
-    graph = create_voting(voters, rule="plurality", stop=f"fixed_{len(ballots)}", **options)
+    options = {"stop": f"fixed_{len(ballots)}", **options}
+    graph = create_voting(voters, rule="plurality", **options)
     return dict(graph.invoke({"input": "x"})["report"])
 
 
@@ -88,7 +89,7 @@ def test_a_long_or_odd_name_is_shortened_and_never_a_formula() -> None:
 
 
 def test_votes_are_bars_with_the_stops_threshold() -> None:
-    report = votes("aabac")
+    report = votes("aabca", stop="first_to_3")
     figure = draw_votes(report)
     (axes,) = figure.axes
     bars: list[Any] = list(axes.patches)

@@ -73,8 +73,8 @@ class TestReportView:
         assert ("more: " in text) == (number > LINES)
 
     def test_votes_are_bars_up_to_the_threshold(self) -> None:
-        voters = [Voter(f"v{i}", run=lambda _, b=b: b) for i, b in enumerate("aab")]
-        graph = create_voting(voters, rule="plurality", stop="fixed_3")
+        voters = [Voter(f"v{i}", run=lambda _, b=b: b) for i, b in enumerate("aba")]
+        graph = create_voting(voters, rule="plurality", stop="first_to_2")
         *_, first, second, legend = drawn(graph.invoke({"input": "x"})["report"]).splitlines()
         assert [line.split()[0] for line in (first, second)] == ["a", "b"]
         assert [line.split()[-1] for line in (first, second)] == ["2", "1"]

@@ -299,3 +299,19 @@ class TestReport:
         assert report["branches"][dissent["index"]]["output"]["ballot"] == "no"
         assert report["usage"]["calls"] == 5
         assert report["usage"]["output_tokens"] == sum(r.generated for r in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        ({"stop": "fixed_5"}, None),  # it is the number of ballots that ends it
+        ({"stop": "ahead_by_2", "rule": "plurality"}, 3),
+        ({"stop": "first_to_2"}, 2),
+        ({"stop": "settled", "rule": "any"}, None),  # one for a, all for b
+        ({"stop": "settled", "rule": "at_least_2"}, None),
+    ],
+)
+def test_the_threshold_is_that_of_any_label(options: dict[str, Any], threshold: int | None) -> None:
+    voters = [Voter(name, run=lambda text, name=name: text[int(name)]) for name in "01234"]
+    graph = create_voting(voters, options=["a", "b"], rounds="all_at_once", **options)
+    assert run(graph, {"input": "abaaa"})["report"]["threshold"] == threshold
