@@ -72,7 +72,8 @@ def synthesize(prompt: str = SYNTHESIS_PROMPT, *, model: BaseChatModel | None = 
     give an empty text without a call.
 
     Args:
-        prompt: What to make of the results, as the system message.
+        prompt: What to make of the results, as the system message; by default one answer without
+            repetitions that says where the results disagree.
         model: The chat model for this call; the pattern's own when left out.
 
     Example:

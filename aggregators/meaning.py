@@ -39,7 +39,7 @@ def consensus(prompt: str = CONSENSUS_PROMPT, *, model: BaseChatModel | None = N
     Source: universal self-consistency (Chen et al. 2023, arXiv 2311.17311).
 
     Args:
-        prompt: What the model is told.
+        prompt: What the model is told; by default to pick the answer that agrees best.
         model: The chat model that picks; the pattern's own when left out.
 
     Example:
@@ -125,7 +125,7 @@ def same_meaning(prompt: str = MEANING_PROMPT, *, model: BaseChatModel | None = 
     Source: clustering by meaning as in semantic entropy (Kuhn et al. 2023, arXiv 2302.09664).
 
     Args:
-        prompt: What the model is told.
+        prompt: What the model is told; by default to group the answers that mean the same.
         model: The chat model that groups; the pattern's own when left out.
 
     Raises:

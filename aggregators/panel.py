@@ -23,7 +23,7 @@ def panel_statistics(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     Sampling, 1965, on the design effect of clusters). A negative mean counts as 0.
 
     Args:
-        reports: The `report`s of one voting graph, on different inputs.
+        reports: Each `report` of one voting graph, on different inputs.
 
     Returns:
         `reports` (their number); `voters`, by name: `ballots`, `unreadable` (share of its calls)

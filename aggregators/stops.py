@@ -85,8 +85,9 @@ def first_to(k: int) -> Stop:
 def beta(threshold: float = 0.95) -> Stop:
     """Stop when the first label is the more frequent one with this probability.
 
-    The probability is `posterior` of the first two counts: how settled the vote is, not how
-    likely its answer is right.
+    It is worked out from the votes of the first label and of the second, as if every share between
+    them had been equally likely before; the report has it as `posterior`. It says how settled the
+    vote is, not how likely its answer is right.
 
     Source: adaptive self-consistency (Aggarwal et al. 2023, arXiv 2305.11860).
 

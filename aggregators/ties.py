@@ -8,6 +8,7 @@ from langgraph_parallel.aggregators.types import Decision
 from langgraph_parallel.errors import SetupError
 
 TieName = Literal["first", "one_more", "undecided"]
+"""What a tie gives, by name."""
 
 Tie = TieName | Sequence[Any]
 """What a tie gives: the label whose first ballot has the lowest index, the decision of one more

@@ -111,7 +111,7 @@ class SectionResult:
 
 
 Aggregate = Callable[..., Any]
-"""How the sections' results become one answer: a sync or async function of the list of
-`SectionResult`s that ended well, in order of their index. It may also ask by name for `model` (the
-pattern's chat model), `config` (a `RunnableConfig`), `runtime` (a LangGraph `Runtime`) and
-`input`."""
+"""How the sections' results become one answer: a sync or async function of a list with
+a `SectionResult` of each section that ended well, in order of their index. It may also ask by name
+for `model` (the pattern's chat model), `config` (a `RunnableConfig`), `runtime` (a LangGraph
+`Runtime`) and `input`."""

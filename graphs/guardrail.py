@@ -153,9 +153,9 @@ def create_guardrail(
         respond: What answers: a prompt for the model, a chat model, any Runnable, a sync or async
             function or generator function, or a compiled agent graph. It is run apart from this
             graph's streams and thread, so that nothing of it shows before the verdict.
-        guards: `Guard`s that read the input, in the order of the report.
-        output_guards: `Guard`s that read the answer before it is released. They run in the answer's
-            own node.
+        guards: Each `Guard` that reads the input, in the order of the report.
+        output_guards: Each `Guard` that reads the answer before it is released. They run in the
+            answer's own node.
         verdict: What blocks: `"any"` trip, `"all"` guards, `"weighted"` (those that trip have half
             of all `weight`), `"audit"` (nothing: findings are for the record), or a rule such as
             `at_least(2)` or `weight_at_least(1.5)`.
@@ -165,12 +165,13 @@ def create_guardrail(
             is all held.
         output_lookback: Characters at the end of each window that are released only once they have
             been judged again with the next: a match up to this length is found whole, wherever a
-            border cuts it.
+            border cuts it. 200 by default.
         model: Chat model or model string, as in `create_sectioning`, for a prompt and for guards
             without their own.
-        refusal: What is answered instead: a text, or a function or Runnable of the report. If a
-            part of the answer was released before an output guard tripped, it follows that part,
-            in the `messages` stream too; else it is in the state alone.
+        refusal: What is answered instead: a text, or a function or Runnable of the report. "I can't
+            help with that." by default. If a part of the answer was released before an output
+            guard tripped, it follows that part, in the `messages` stream too; else it is in the
+            state alone.
         on_block: `"refuse"`, or `"raise"` for `GuardrailTripped` instead of the refusal.
         on_guard_error: What a guard that fails counts as: `"deny"`, `"allow"`, or `"raise"`, an
             error of the run unless the verdict is certain without it.
@@ -179,10 +180,11 @@ def create_guardrail(
         release: `"on_verdict"`, or `"immediately"`: tokens leave before the verdict, and a trip
             only ends the answer early.
         max_held: Pieces of the answer (tokens, mostly) that wait for the verdict; then the model's
-            stream is read no further.
+            stream is read no further. 1024 by default.
         timeout: Seconds that the answer may take; `None` for no limit.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it; 16 by
+            default.
         deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
@@ -190,9 +192,10 @@ def create_guardrail(
         input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
             a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
-        configure: Function from the options and the context to the options of this run.
+        configure: Function from the options and the context to the options of this run; `Configure`
+            has an example.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
-            `StateGraph.compile`.
+            `StateGraph.compile` (see `CompileOptions`).
 
     Returns:
         The compiled graph.

@@ -97,16 +97,17 @@ def create_sectioning(
     aggregate's answer, and `report`, with what each section gave, took and consumed.
 
     Args:
-        sections: `Section`s, or a sync or async function from the input to them: one per chunk,
-            file or question. No sections from the function give the aggregate of nothing.
+        sections: A list of `Section`, or a sync or async function from the input to one: a section
+            per chunk, file or question. No sections from the function give the aggregate of
+            nothing.
         model: Chat model, or model string such as `"openai:gpt-4.1-mini"` or `"local"`, for
             sections without their own; left out, it is found in the environment.
         aggregate: `"join"` (texts under headings), `"merge"` (one dict), `"synthesize"` (one more
-            model call), or a sync or async function from the list of `SectionResult`s.
+            model call), or a sync or async function from a list of `SectionResult`.
         min_success: Sections that must succeed; by default each that is `required`.
         retries: Further tries of a section after an error with which a retry can help.
-        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
-            `max_concurrency` in LangGraph's own config bounds a single run further.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it; 16 by
+            default. `max_concurrency` in LangGraph's own config bounds a single run further.
         deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
@@ -114,9 +115,10 @@ def create_sectioning(
         input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
             a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
-        configure: Function from the options and the context to the options of this run.
+        configure: Function from the options and the context to the options of this run; `Configure`
+            has an example.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
-            `StateGraph.compile`.
+            `StateGraph.compile` (see `CompileOptions`).
 
     Returns:
         The compiled graph.

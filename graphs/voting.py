@@ -160,7 +160,8 @@ def create_voting(
             reasons, and decides; `"more"`: more ballots, one by one, up to `max_calls`.
         default: A label to fall back to when there is no decision, such as the cautious one.
         retries: Further tries of a call after an error with which a retry can help.
-        max_concurrency: Calls in flight at once, of this graph and all that is nested in it.
+        max_concurrency: Calls in flight at once, of this graph and all that is nested in it; 16 by
+            default.
         deadline: Seconds that a run may take; what has not ended by then is a `"timeout"` in the
             report. `None` for no limit.
         input_key: State key that is read; `"messages"` reads a conversation.
@@ -168,9 +169,10 @@ def create_voting(
         input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
             a text field. Nothing is checked against it.
         context_schema: Class of the run's context, as in `StateGraph`.
-        configure: Function from the options and the context to the options of this run.
+        configure: Function from the options and the context to the options of this run; `Configure`
+            has an example.
         **compile_options: `checkpointer`, `store`, `cache`, `name` and the others of
-            `StateGraph.compile`.
+            `StateGraph.compile` (see `CompileOptions`).
 
     Returns:
         The compiled graph.

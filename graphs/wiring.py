@@ -25,19 +25,26 @@ EXECUTE_IN = "execute_in"
 """Key of the node metadata in which Temporal's plugin is told where a node runs."""
 
 NodeMetadata = Mapping[str, Any] | None
-"""Metadata of every node of a graph."""
+"""Metadata of every node of a graph; `"execute_in"` is where Temporal's plugin is to run it."""
 
 
 class CompileOptions(TypedDict, total=False):
-    """The options of `StateGraph.compile`."""
+    """The options of `StateGraph.compile`, each of which may be left out."""
 
     checkpointer: Checkpointer
+    """Keeps the state of a run, so that `resume` does not run finished branches again."""
     cache: BaseCache[Any] | None
+    """Keeps the replies to prompts, so that the same prompt is not paid for again."""
     store: BaseStore | None
+    """LangGraph's store, which nodes and functions share over all threads."""
     interrupt_before: All | list[str] | None
+    """Nodes before which a run waits for a person, or `"*"` for all."""
     interrupt_after: All | list[str] | None
+    """Nodes after which a run waits for a person, or `"*"` for all."""
     debug: bool
+    """Whether LangGraph prints what it does."""
     name: str | None
+    """Name of the graph, in traces and in graphs around it; that of the pattern by default."""
 
 
 class PatternGraph(StateGraph[Any, Any, Any, Any]):

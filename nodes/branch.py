@@ -80,7 +80,9 @@ class Branch:
     schema: type[BaseModel] | None = None
     """Pydantic model of the reply: structured output."""
     run: Any = None
-    """Instead of a prompt: a Runnable, a sync or async function, or a compiled graph."""
+    """Instead of a prompt: a Runnable, a compiled graph, or a sync or async function of the input.
+    A function may also ask by name for `config` (a `RunnableConfig`) and `runtime` (a LangGraph
+    `Runtime`): it gets them if it has parameters of these names."""
     timeout: float | None = None
     """Seconds that the branch may work, retries included; `None` for no limit."""
 

@@ -44,7 +44,7 @@ class Guard(Branch):
     """
 
     timeout: float | None = DEFAULT_DEADLINE
-    """The deadline: seconds until the guard counts as failed."""
+    """The deadline: seconds until the guard counts as failed; 10 by default."""
     trip_on: Any = True
     """The output of the `run` that is a trip, such as the label `"unsafe"` of a vote."""
     on_error: OnFailure | None = None

@@ -26,7 +26,7 @@ class Report(TypedDict):
     pattern: str
     """`"sectioning"`, `"voting"` or `"guardrail"`."""
     branches: list[dict[str, Any]]
-    """The `BranchResult`s by index, without what only the state needs."""
+    """Each `BranchResult` by index, without what only the state needs."""
     usage: TotalUsage
     """What all branches consumed, and what was consumed beside them, as by a synthesis."""
     seconds: float

@@ -8,7 +8,31 @@ from langgraph.runtime import Runtime
 Spec = TypeVar("Spec")
 
 Configure = Callable[[Spec, Any], Spec]
-"""From a pattern's options and the run's context to the options of this run."""
+"""From a pattern's options and the run's context to the options of this run.
+
+The options are a frozen dataclass: give a changed copy. Each node of the graph that needs them
+calls the function, with an object of the class `context_schema`: the context of the run, or the
+class's defaults where the run has none.
+
+Example:
+    ```python
+    from dataclasses import dataclass, replace
+
+    from langgraph_parallel import Voter, create_voting
+
+    @dataclass
+    class Settings:
+        votes: int = 5
+
+    mood = create_voting(
+        Voter("mood", "What is the mood of this text?"),
+        options=["good", "bad"],
+        context_schema=Settings,
+        configure=lambda spec, settings: replace(spec, max_votes=settings.votes),
+    )
+    mood.invoke({"input": "It does what it says."}, context=Settings(votes=9))
+    ```
+"""
 
 
 def configured(

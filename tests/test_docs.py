@@ -1,10 +1,11 @@
-"""Every example in the docstrings does what it says."""
+"""Every example in the docstrings does what it says, and every public name is in the reference."""
 
 import ast
 import doctest
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -22,6 +23,7 @@ MODULES = sorted(
         ),
     ]
 )
+REFERENCE = Path(__file__).parents[1] / "docs" / "api"
 FENCED = re.compile(r"^( *)```python\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
 
@@ -60,3 +62,16 @@ def test_fenced_examples_are_python(name: str) -> None:
     for test in examples(name):
         for _, code in FENCED.findall(test.docstring or ""):
             ast.parse(dedent(code), test.name)
+
+
+@pytest.mark.parametrize("name", langgraph_parallel.__all__)
+def test_each_public_name_is_on_a_page_of_the_reference(name: str) -> None:
+    public = getattr(langgraph_parallel, name)
+    shown = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
+    entries = set(re.findall(r"(?m)^::: (\S+)$", shown))
+    places = {
+        f"langgraph_parallel.{name}",
+        f"{public.__module__}.{public.__qualname__}",
+        public.__module__,
+    }
+    assert places & entries, f"add '::: langgraph_parallel.{name}' to a page of docs/api"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from drive import MODEL
 from stub_server import StubServer
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "support_desk"
-PROGRAM = """
+HOST = """
 import graphs.support, nodes.orders
 from langgraph_parallel import graphs as ours
 from langgraph_parallel.nodes import voting
@@ -20,22 +21,52 @@ refused = graphs.support.agent.invoke({"messages": "My card is 4111 1111 1111 11
 print(refused["messages"][-1].text)
 print(refused["topic"])
 """
+TURNS = """
+from graphs.support import agent
+refused = agent.invoke({"messages": "My card is 4111 1111 1111 1111"})["messages"]
+for turns in ([*refused, "Where is order 7?"], ["I mean 4111 1111", "1111 1111"]):
+    print(agent.invoke({"messages": turns})["messages"][-1].text)
+"""
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_a_host_with_folders_of_the_same_names_embeds_two_patterns(
-    server: StubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
+    subprocess.run([sys.executable, "-m", *install, str(folder), str(EXAMPLE)], check=True)
+    return folder
+
+
+@pytest.fixture
+def printed(
+    server: StubServer, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[str]]:
     server.on("What does the customer ask about?", {"ballot": "order"})
     server.on("support desk", "It is on its way.")
     monkeypatch.setenv("LANGGRAPH_PARALLEL_MODEL", MODEL)
-    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
-    subprocess.run([sys.executable, "-m", *install, str(tmp_path), str(EXAMPLE)], check=True)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
-    answered, refused, topic = done.stdout.splitlines()
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+
+    def run(program: str) -> list[str]:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=installed, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_a_host_with_folders_of_the_same_names_embeds_two_patterns(
+    printed: Callable[[str], list[str]],
+) -> None:
+    answered, refused, topic = printed(HOST)
     order = "Order 7: left the warehouse on Monday."
     assert answered == str(["Where is order 7?", order, "It is on its way."])
     assert (refused, topic) == ("Please never send card numbers.", "order")
+
+
+def test_a_card_number_is_looked_for_in_the_last_message_alone(
+    printed: Callable[[str], list[str]],
+) -> None:
+    assert printed(TURNS) == ["It is on its way."] * 2

@@ -1,13 +1,14 @@
 """Settings of the ready-made graphs in Python: stops, models, and contexts of nested patterns."""
 
 import asyncio
+import json
 from typing import Any, get_args
 
 import pytest
 from langgraph.graph import START, StateGraph
 from pydantic import BaseModel
 from stub_server import Reply, StubServer
-from studio import ANSWER, GIVEN, harmless
+from studio import ANSWER, BRANCHES, CONFIG, ENDS, GIVEN, harmless
 from typing_extensions import TypedDict
 
 from langgraph_parallel.graphs import (
@@ -42,6 +43,8 @@ SETTINGS: list[type[BaseModel]] = [
     GuardedAgentSettings,
 ]
 
+SERVED = json.loads(CONFIG.read_text())["graphs"]
+
 sync_and_async = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 
 
@@ -49,6 +52,13 @@ def call(graph: Any, mode: str, given: Any, context: Any) -> Any:
     if mode == "invoke":
         return graph.invoke(given, context=context)
     return asyncio.run(graph.ainvoke(given, context=context))
+
+
+@pytest.mark.parametrize("graph", SERVED)
+@pytest.mark.parametrize("table", ["BRANCHES", "ENDS", "GIVEN"])
+def test_each_graph_that_is_served_is_known_to_the_tests_of_studio(graph: str, table: str) -> None:
+    known = {"BRANCHES": BRANCHES, "ENDS": ENDS, "GIVEN": GIVEN}[table]
+    assert graph in known, f"add {graph} to {table} of tests/support/studio.py"
 
 
 @pytest.mark.parametrize("stop", get_args(classify.ClassifyStop))

@@ -103,6 +103,7 @@ def test_the_settings_are_the_model_the_prompts_and_what_the_pattern_has(
 ) -> None:
     settings = studio.schema(graph, "context")["properties"]
     prompts = {name for name in settings if name.endswith("prompt")}
+    assert graph in OTHER_SETTINGS, f"add {graph} and its other settings to OTHER_SETTINGS"
     assert set(settings) == {"model", *prompts, *OTHER_SETTINGS[graph]}
 
 

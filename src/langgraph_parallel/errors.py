@@ -2,11 +2,11 @@
 
 ```
 ParallelPatternError
-├── SetupError (also ValueError)        wrong options, found before any call
-├── ModelUnavailableError (also RuntimeError)   no model can be reached or loaded
-├── BranchFailedError (also RuntimeError)       a required branch failed
-├── GuardrailTripped (also RuntimeError)        a guardrail withheld the answer
-└── UndecidedError (also RuntimeError)          a vote ended without a decision
+├── SetupError             also a ValueError
+├── ModelUnavailableError  also a RuntimeError
+├── BranchFailedError      also a RuntimeError
+├── GuardrailTripped       also a RuntimeError
+└── UndecidedError         also a RuntimeError
 ```
 
 `SetupWarning` warns, when a graph is built, of options that work and are hardly meant.

@@ -16,9 +16,9 @@ class Conversation(MessagesState):
 
 
 def names_card(conversation: list[dict[str, Any]]) -> bool:
-    """Say whether the customer's message has a number as long as a payment card's."""
-    words = [m["content"] for m in conversation if m["role"] == "user"]
-    return bool(re.search(r"(?:\d[ -]?){13,19}", " ".join(words)))
+    """Say whether the customer's last message has a number as long as a payment card's."""
+    said = [message["content"] for message in conversation if message["role"] == "user"]
+    return bool(re.search(r"(?:\d[ -]?){13,19}", said[-1]))
 
 
 topic = create_voting(
