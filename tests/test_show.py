@@ -272,7 +272,6 @@ class TestProgress:
             shown.tell({"event": "branch_started", "branch": "a", "index": 0, "dispatch": "d"})
         assert "\x1b[2K" in target.getvalue()
 
-
     def test_in_a_notebook_it_says_which_branches_the_end_cut_off(self) -> None:
         with NotebookProgress() as shown:
             for index, name in enumerate("ab"):
