@@ -277,7 +277,9 @@ class TestProgress:
             for index, name in enumerate("ab"):
                 event = {"branch": name, "index": index, "dispatch": "d"}
                 shown.tell({"event": "branch_started", **event})
-            shown.tell({"event": "branch_finished", **event, "status": "ok", "seconds": 1.0})
+                if name == "b":
+                    done = {"status": "ok", "seconds": 1.0}
+                    shown.tell({"event": "branch_finished", **event, **done})
         assert [row.status for row in shown.rows()] == ["unfinished", "ok"]
 
 
