@@ -25,7 +25,7 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
-from langgraph_parallel.progress import ROWS, LiveProgress, Progress
+from langgraph_parallel.progress import ROWS, LiveProgress, NotebookProgress, Progress
 from langgraph_parallel.show import awatch, show, watch
 from langgraph_parallel.terminal import ReportView
 from langgraph_parallel.timeline import LINES
@@ -272,6 +272,16 @@ class TestProgress:
             shown.tell({"event": "branch_started", "branch": "a", "index": 0, "dispatch": "d"})
         assert "\x1b[2K" in target.getvalue()
 
+    def test_in_a_notebook_it_says_which_branches_the_end_cut_off(self) -> None:
+        with NotebookProgress() as shown:
+            for index, name in enumerate("ab"):
+                event = {"branch": name, "index": index, "dispatch": "d"}
+                shown.tell({"event": "branch_started", **event})
+                if name == "b":
+                    done = {"status": "ok", "seconds": 1.0}
+                    shown.tell({"event": "branch_finished", **event, **done})
+        assert [row.status for row in shown.rows()] == ["unfinished", "ok"]
+
 
 NOTEBOOK = """
 import time
@@ -287,7 +297,7 @@ show((await awatch(vote, {"input": "x"}))["report"])
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own packages
-def test_in_a_notebook_reports_are_pictures_and_progress_leaves_nothing() -> None:
+def test_in_a_notebook_reports_are_pictures_and_the_last_progress_stays() -> None:
     v4: Any = nbformat.v4
     notebook = v4.new_notebook(cells=[v4.new_code_cell(NOTEBOOK)])
     updates: list[Any] = []
@@ -303,5 +313,6 @@ def test_in_a_notebook_reports_are_pictures_and_progress_leaves_nothing() -> Non
     assert [min(data) for data in shown].count("image/png") == 4
     assert any("tone" in json.dumps(data) for data in updates)
     assert any("✓" in json.dumps(data, ensure_ascii=False) for data in updates)
-    texts = [data["text/plain"].strip() for data in shown if "image/png" not in data]
-    assert texts == ["", ""]
+    texts = [data["text/plain"].split() for data in shown if "image/png" not in data]
+    assert [[*text[:2], text[-1]] for text in texts] == [["✓", "tone", "ok"], ["✓", "a", "ok"]]
+    assert [text.count("ok") for text in texts] == [2, 3]

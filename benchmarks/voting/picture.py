@@ -1,6 +1,6 @@
 """The frontier as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -21,6 +21,19 @@ FAMILIES = {
 }
 """The stops that are drawn: colour, mark, its size, and where its number stands."""
 
+NAMES = {"settled of": "settled, of at most", DEFAULT: "default: ahead by 3, at most 15"}
+"""What the legend calls them, if not by their names."""
+
+LEFT = {
+    "ahead by 4": (-8, -7),
+    "ahead by 5": (-8, -7),
+    "beta 0.9": (15, 2),
+    "beta 0.95": (14, 6),
+    "beta 0.99": (0, -10),
+    "settled of 15": (12, 4),
+}
+"""Where numbers stand on the left, where lines come close."""
+
 
 def draw(rows: Sequence[Row], target: Path = TARGET) -> None:
     """Draw accuracy and agreement with all samples over mean calls, a point per stop.
@@ -35,8 +48,8 @@ def draw(rows: Sequence[Row], target: Path = TARGET) -> None:
     _axes(right, "Same decision as all 39 votes (%)")
     for family in FAMILIES:
         shown = [row for row in rows if _family(row) == family]
-        _plot(left, family, shown, [100 * row.change for row in shown])
-        _plot(right, family, shown, [100 * row.same for row in shown])
+        _plot(left, family, shown, [100 * row.change for row in shown], LEFT)
+        _plot(right, family, shown, [100 * row.same for row in shown], {})
         errors = [100 * row.error for row in shown]
         points = [row.calls for row in shown], [100 * row.change for row in shown]
         left.errorbar(*points, errors, fmt="none", ecolor=FAMILIES[family][0], lw=0.8, alpha=0.4)
@@ -57,15 +70,22 @@ def _family(row: Row) -> str:
     return next((family for family in FAMILIES if stop.startswith(family)), "")
 
 
-def _plot(axes: Axes, family: str, rows: Sequence[Row], heights: Sequence[float]) -> None:
+def _plot(
+    axes: Axes,
+    family: str,
+    rows: Sequence[Row],
+    heights: Sequence[float],
+    places: Mapping[str, tuple[int, int]],
+) -> None:
     colour, mark, size, place = FAMILIES[family]
     calls = [row.calls for row in rows]
-    axes.plot(calls, heights, mark, ls="-", lw=1.2, ms=size, color=colour, label=family)
+    name = NAMES.get(family, family)
+    axes.plot(calls, heights, mark, ls="-", lw=1.2, ms=size, color=colour, label=name)
     for row, height in zip(rows, heights, strict=True):
         axes.annotate(
             "all" if row.stop == ALL else row.stop.removeprefix(family).strip(),
             (row.calls, height),
-            xytext=place,
+            xytext=places.get(row.stop, place),
             textcoords="offset points",
             ha="center",
             va="center",

@@ -62,7 +62,7 @@ class Progress:
         """Begin to show."""
 
     def stop(self) -> None:
-        """Clear what is shown, so that something else can be written."""
+        """End the display, so that something else can be written."""
 
     def tell(self, event: Any) -> None:
         """Take in what a graph writes; only the library's events of branches are for us."""
@@ -162,7 +162,7 @@ class LiveProgress(Progress):
 
 
 class NotebookProgress(Progress):
-    """Shows the branches in the output of a notebook's cell; they go when the run has ended."""
+    """Shows the branches in the output of a notebook's cell, where the last state stays."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,8 +174,11 @@ class NotebookProgress(Progress):
         self._handle.display(self.table())
 
     def stop(self) -> None:
-        """Clear what is shown."""
-        self._handle.update(Text(""))
+        """Show how the branches have ended, also those that the end of the run cut off."""
+        for row in self.rows():
+            if row.status is None:
+                row.status, row.seconds = "unfinished", time.monotonic() - row.began
+        self._handle.update(self.table())
 
     def started(self) -> None:
         """Show that a branch has started."""
