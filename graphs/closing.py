@@ -1,8 +1,8 @@
-"""Graphs whose sync streams end their calls when the caller stops reading."""
+"""Sync runs that end their calls when the caller stops reading, or presses Ctrl-C."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from types import FrameType
@@ -16,27 +16,49 @@ from langgraph_parallel.nodes.loop import Calls, cancel_all, own_calls
 class ClosingGraph(CompiledStateGraph[Any, Any, Any, Any]):
     """A compiled graph of this library.
 
-    LangGraph waits for the threads of a sync stream that is closed early, or interrupted by
-    Ctrl-C: here their calls are cancelled first. Async streams need no such help.
+    LangGraph waits for the threads of a sync run that is closed early, or interrupted by Ctrl-C:
+    here their calls are cancelled first. Async runs need no such help.
     """
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Stream as any graph does; close the stream, and all calls are cancelled."""
+        yield from closing_stream(super().stream, *args, **kwargs)
+
+    def batch(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Run for several inputs as any graph does; Ctrl-C cancels the calls of all."""
         context = copy_context()
-        calls = context.run(own_calls)
-        stream = context.run(super().stream, *args, **kwargs)
-        try:
-            while True:
-                with _interruptible(calls):
-                    item = context.run(next, stream, stream)
-                if item is stream:
-                    return
-                yield item
-        except GeneratorExit:
-            cancel_all(calls)
-            raise
-        finally:
-            context.run(stream.close)  # type: ignore[attr-defined]
+        with _interruptible(context.run(own_calls)):
+            return context.run(super().batch, *args, **kwargs)
+
+
+def closing_stream(
+    stream_of: Callable[..., Iterator[Any]], *args: Any, **kwargs: Any
+) -> Iterator[Any]:
+    """Stream a graph; when the stream is closed or interrupted, the patterns in it end their calls.
+
+    Args:
+        stream_of: The graph's `stream`.
+        *args: Its arguments.
+        **kwargs: Its arguments.
+
+    Yields:
+        What it yields.
+    """
+    context = copy_context()
+    calls = context.run(own_calls)
+    stream = context.run(stream_of, *args, **kwargs)
+    try:
+        while True:
+            with _interruptible(calls):
+                item = context.run(next, stream, stream)
+            if item is stream:
+                return
+            yield item
+    except GeneratorExit:
+        cancel_all(calls)
+        raise
+    finally:
+        context.run(stream.close)  # type: ignore[attr-defined]
 
 
 @contextmanager

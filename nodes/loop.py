@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 Calls = set["Future[Any]"]
-"""The calls of one stream that are at work."""
+"""The calls of one run that are at work."""
 
-_calls: ContextVar[Calls | None] = ContextVar("langgraph_parallel_calls", default=None)
+_calls: ContextVar[tuple[Calls, ...]] = ContextVar("langgraph_parallel_calls", default=())
+"""Those of the runs that are around a call, the outermost first."""
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -47,8 +48,8 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
             "wait for itself. Use `ainvoke` or `astream` in an async branch."
         )
     future = asyncio.run_coroutine_threadsafe(work, loop)
-    calls = _calls.get()
-    if calls is not None:
+    around = _calls.get()
+    for calls in around:
         calls.add(future)
     try:
         return future.result()
@@ -58,14 +59,14 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
                 future.result()
         raise
     finally:
-        if calls is not None:
+        for calls in around:
             calls.discard(future)
 
 
 def own_calls() -> Calls:
     """Begin a set of the sync calls that are made from here on in this context."""
     calls: Calls = set()
-    _calls.set(calls)
+    _calls.set((*_calls.get(), calls))
     return calls
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from drive import in_background
+from langgraph.graph import START, StateGraph
 from stub_server import Reply, StubServer
+from typing_extensions import TypedDict
 
 from langgraph_parallel import (
     Guard,
@@ -19,6 +21,14 @@ from langgraph_parallel import (
     create_voting,
 )
 from langgraph_parallel.show import watch
+
+
+class State(TypedDict):
+    """Of the plain graph."""
+
+    input: str
+    output: str
+
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals")
 
@@ -34,10 +44,20 @@ CASES: dict[str, Any] = {
     ),
     "guardrail": lambda: create_guardrail("Hang.", [Guard("harm", "Hang.")], model=MODEL),
 }
+
+
+def around(pattern: Any) -> Any:
+    """Put a pattern into a plain graph."""
+    builder = StateGraph(State).add_node("pattern", pattern).add_edge(START, "pattern")
+    return builder.compile()
+
+
 WAYS: dict[str, Any] = {
     "invoke": lambda graph, value: graph.invoke(value),
     "stream": lambda graph, value: list(graph.stream(value)),
+    "batch": lambda graph, value: graph.batch([value, value]),
     "watch": watch,
+    "watch a parent": lambda graph, value: watch(around(graph), value),
 }
 
 

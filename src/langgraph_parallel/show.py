@@ -14,6 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
 from rich.console import Console
 
+from langgraph_parallel.graphs.closing import closing_stream
 from langgraph_parallel.progress import Progress, progress
 from langgraph_parallel.terminal import ReportView
 from langgraph_parallel.wording import problems
@@ -84,7 +85,7 @@ def watch(
         ```
     """
     following = _Following(graph)
-    parts: Any = graph.stream(value, config, context=context, **following.options)
+    parts: Any = closing_stream(graph.stream, value, config, context=context, **following.options)
     with following.shown, closing(parts):
         for part in parts:
             following.take(part)
