@@ -30,7 +30,7 @@ class Usage(TypedDict):
     """US dollars at the provider's list prices; left out if that of a call is not known."""
 
 
-class BranchResult(TypedDict):
+class ReportedBranch(TypedDict):
     """What came of one branch, as it stands in the report."""
 
     index: int
@@ -57,12 +57,17 @@ class BranchResult(TypedDict):
     """Seconds from the dispatch to the first piece of the reply; left out if none was streamed."""
     cached: NotRequired[bool]
     """True when the reply came from a cache; else left out."""
+
+
+class BranchResult(ReportedBranch):
+    """What came of one branch, with what only the state needs."""
+
     dispatch: str
-    """Id of the dispatch; in the state only, not in the report."""
+    """Id of the dispatch."""
     message_id: NotRequired[str]
-    """Id of the message that was streamed; in the state only, not in the report."""
+    """Id of the message that was streamed."""
     denied: NotRequired[dict[str, Any]]
-    """Guardrail: how the guards of the answer denied it; in the state only, not in the report."""
+    """Guardrail: how the guards of the answer denied it."""
 
 
 @dataclass(frozen=True)

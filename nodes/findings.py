@@ -1,6 +1,6 @@
 """What guards found: pure functions from their outputs to findings and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph_parallel.aggregators.verdict import Finding, Verdict, VerdictPolicy
@@ -77,6 +77,13 @@ def guard_report(spec: GuardrailSpec, results: Sequence[BranchResult]) -> dict[s
         "reasons": [reason for reason in reasons if reason],
         "seconds_saved": _saved(inputs, answer),
     }
+
+
+def failures(report: Mapping[str, Any]) -> str:
+    """Say which guards could not judge, and why."""
+    entries = [*report["guards"], *report["output_guards"]]
+    failed = [entry for entry in entries if entry["finding"] in {"failed", "timed_out"}]
+    return "; ".join(f"{entry['name']}: {entry['reason']}" for entry in failed)
 
 
 def verdict_of(spec: GuardrailSpec, results: Sequence[BranchResult]) -> Verdict:

@@ -1,5 +1,6 @@
 """The nodes of the guardrail pattern."""
 
+import logging
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -22,6 +23,7 @@ from langgraph_parallel.nodes.dispatch import (
 from langgraph_parallel.nodes.findings import (
     act_on_verdict,
     denial_of_answer,
+    failures,
     finding,
     guard_input,
     guard_report,
@@ -35,12 +37,14 @@ from langgraph_parallel.nodes.keys import DISPATCH, NEXT, OWN_KEYS, REPORT, RESU
 from langgraph_parallel.nodes.limits import Limiter, run_limit
 from langgraph_parallel.nodes.meter import Meter, add_usage
 from langgraph_parallel.nodes.refusing import make_refusal, show_refusal
-from langgraph_parallel.nodes.report import TotalUsage, make_report, results_of
+from langgraph_parallel.nodes.report import make_report, results_of
+from langgraph_parallel.nodes.report_types import TotalUsage
 from langgraph_parallel.nodes.rewriting import Rewriting, last_rewrite, value_to_rewrite
 from langgraph_parallel.nodes.run import Parcel, default_for, make_task, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 
 FAN_OUT, VERDICT = "fan_out", "verdict"
+_log = logging.getLogger(__name__)
 
 
 class GuardrailNodes:
@@ -208,6 +212,8 @@ class GuardrailNodes:
             raise BranchFailedError(_failure(failed, answer), report)
         if spec.on_block == "raise":
             raise GuardrailTripped(blocked_message(report), report)
+        if verdict != "blocked":
+            _log.warning("A guardrail refused, as guards could not judge: %s", failures(report))
         refusal, used = await make_refusal(spec.refusal, report, config, runtime)
         total = report["usage"]
         report["usage"] = TotalUsage(**add_usage(total, used), cancelled=total["cancelled"])

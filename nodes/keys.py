@@ -93,7 +93,7 @@ class Keys:
         """Take the input out of the state; a conversation as role-and-content dicts.
 
         Raises:
-            SetupError: The key is missing.
+            SetupError: The key is missing, or a field that the input's type requires.
         """
         if self.input not in state or state[self.input] is None:
             raise SetupError(
@@ -102,10 +102,20 @@ class Keys:
             )
         value = state[self.input]
         if self.input != "messages":
+            self._check_fields(value)
             return value
         # A text or a single message too, as every graph with LangGraph's `MessagesState` takes.
         messages = value if isinstance(value, list) else [value]
         return convert_to_openai_messages(convert_to_messages(messages))
+
+    def _check_fields(self, value: Any) -> None:
+        fields = sorted(getattr(self.input_type, "__required_keys__", ()))
+        missing = [name for name in fields if not isinstance(value, Mapping) or name not in value]
+        if missing:
+            raise SetupError(
+                f"The input lacks {', '.join(map(repr, missing))}. Give a dict with "
+                f"{', '.join(map(repr, fields))}."
+            )
 
     def is_nothing(self, state: Mapping[str, Any]) -> bool:
         """Say whether there is nothing to do: a conversation that has not begun."""

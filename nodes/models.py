@@ -153,6 +153,11 @@ async def get_model(model: ModelLike) -> BaseChatModel:
     Raises:
         SetupError: The name has no known form, or needs a package that is not installed.
         ModelUnavailableError: There is no key or default model, or the model cannot be loaded.
+
+    Example:
+        ```python
+        agent = create_agent(await get_model("local"), tools)
+        ```
     """
     if isinstance(model, BaseChatModel):
         return model

@@ -2,35 +2,14 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from typing_extensions import TypedDict
-
-from langgraph_parallel.nodes.branch import BranchResult, Usage
+from langgraph_parallel.nodes.branch import BranchResult, ReportedBranch, Usage
 from langgraph_parallel.nodes.dispatch import Dispatch
 from langgraph_parallel.nodes.meter import add_usage, no_usage
+from langgraph_parallel.nodes.report_types import Report, TotalUsage
 
 _STATE_ONLY = {"dispatch", "message_id", "denied"}
-
-
-class TotalUsage(Usage):
-    """What a whole run consumed."""
-
-    cancelled: Usage
-    """The share of branches that were cut off because they were no longer needed."""
-
-
-class Report(TypedDict):
-    """The part of a report that all patterns share; each adds its own keys."""
-
-    pattern: str
-    """`"sectioning"`, `"voting"` or `"guardrail"`."""
-    branches: list[dict[str, Any]]
-    """Each `BranchResult` by index, without what only the state needs."""
-    usage: TotalUsage
-    """What all branches consumed, and what was consumed beside them, as by a synthesis."""
-    seconds: float
-    """Seconds from the dispatch to the end of the pattern."""
 
 
 def make_report(
@@ -49,12 +28,12 @@ def make_report(
     """
     total = add_usage(_sum(results), extra or no_usage())
     cancelled = _sum(result for result in results if result["status"] == "cancelled")
+    branches = [
+        {key: part for key, part in result.items() if key not in _STATE_ONLY} for result in results
+    ]
     return Report(
         pattern=pattern,
-        branches=[
-            {key: part for key, part in result.items() if key not in _STATE_ONLY}
-            for result in results
-        ],
+        branches=cast("list[ReportedBranch]", branches),
         usage=TotalUsage(**total, cancelled=cancelled),
         seconds=round(max(time.time() - dispatch["started"], 0.0), 4),
     )

@@ -19,6 +19,7 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
+from langgraph_parallel.graphs import response_evaluation
 
 Make = Callable[[], Any]
 SECTION, VOTER, GUARD = Section("a", run=str), Voter("a", run=str), Guard("a", run=bool)
@@ -191,3 +192,19 @@ class TestAtRunTime:
         (branch,) = run(graph, {"input": "x"}, mode)["report"]["branches"]
         assert "needs an API key" in branch["error"]
         assert "OPENAI_API_KEY" in branch["error"]
+
+
+@pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
+@pytest.mark.parametrize(
+    ("value", "missing"),
+    [
+        ({"question": "Why?"}, "lacks 'answer'"),
+        ({"question": "Why?", "answr": "So."}, "lacks 'answer'"),
+        ("Why?", "lacks 'answer', 'question'"),
+    ],
+)
+def test_a_field_that_the_inputs_type_requires_is_missed(
+    value: Any, missing: str, mode: str
+) -> None:
+    with pytest.raises(SetupError, match=f"{missing}. Give a dict with 'answer', 'question'"):
+        run(response_evaluation.graph, {"input": value}, mode)

@@ -250,3 +250,23 @@ class TestAnswerFailures:
         graph = create_guardrail(agent.add_edge("approve", END).compile(), [PASSES])
         with pytest.raises(BranchFailedError, match="paused for an interrupt"):
             run(graph, {"input": "x"}, mode)
+
+
+@pytest.mark.parametrize(
+    ("guards", "logged"),
+    [
+        ([Guard("trips", run=lambda _: True)], []),
+        ([Guard("fine", run=lambda _: False)], []),
+        (
+            [Guard("breaks", run=lambda _: "perhaps"), HANGS],
+            ["A guardrail refused, as guards could not judge: breaks: "],
+        ),
+    ],
+)
+def test_a_refusal_because_guards_failed_is_logged(
+    caplog: pytest.LogCaptureFixture, guards: list[Guard], logged: list[str]
+) -> None:
+    create_guardrail(str, guards).invoke({"input": "x"})
+    found = [r.getMessage() for r in caplog.records if r.name.startswith("langgraph_parallel")]
+    assert len(found) == len(logged)
+    assert all(line.startswith(text) for line, text in zip(found, logged, strict=True))

@@ -47,6 +47,7 @@ from langgraph_parallel.graphs.sectioning import build_sectioning, create_sectio
 from langgraph_parallel.graphs.voting import build_voting, create_voting
 from langgraph_parallel.nodes.after_verdict import after_verdict
 from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.nodes.models import get_model
 from langgraph_parallel.nodes.personal import mask_personal
 from langgraph_parallel.nodes.section import Section
 from langgraph_parallel.nodes.voter import Voter
@@ -85,6 +86,7 @@ __all__ = [
     "create_voting",
     "first_to",
     "fixed",
+    "get_model",
     "instant_runoff",
     "join",
     "majority",
