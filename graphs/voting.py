@@ -167,7 +167,7 @@ def create_voting(
         input_key: State key that is read; `"messages"` reads a conversation.
         output_key: State key that is written; `"output"`, or `"messages"` beside that input key.
         input_type: Type of the input for its JSON schema, from which Studio makes a form: `str` for
-            a text field. Nothing is checked against it.
+            a text field. Of a `TypedDict` the required keys are checked.
         context_schema: Class of the run's context, as in `StateGraph`.
         configure: Function from the options and the context to the options of this run; `Configure`
             has an example.

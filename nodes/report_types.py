@@ -54,10 +54,13 @@ class Calls(TypedDict):
     """How many votes were asked for, and what became of them."""
 
     started: int
+    """Votes asked for."""
     readable: int
+    """Of them, those that gave a ballot."""
     unreadable: int
-    """Failed ones included."""
+    """Those that gave none, failed ones included."""
     cancelled: int
+    """Those that no longer mattered."""
 
 
 class Cast(TypedDict):
@@ -66,15 +69,20 @@ class Cast(TypedDict):
     index: int
     """Number of its branch."""
     voter: str
+    """Name of the voter."""
     ballot: Any
+    """The ballot."""
     reason: str | None
+    """The voter's reason, if it gave one."""
 
 
 class Judgement(TypedDict):
     """What the judge of an undecided vote said."""
 
     ballot: Any
+    """The judge's ballot."""
     reason: str | None
+    """Its reason, if it gave one."""
 
 
 class VotingReport(Report):
@@ -121,12 +129,15 @@ class GuardEntry(TypedDict):
     """What a guard found."""
 
     name: str
+    """The guard's name."""
     finding: Literal["passed", "rewritten", "tripped", "failed", "timed_out", "cancelled"]
     """`"cancelled"` where it no longer mattered."""
     reason: str | None
     """Why it tripped or failed."""
     seconds: float
+    """Seconds of its work."""
     usage: Usage
+    """What it consumed."""
 
 
 class GuardrailReport(Report):
