@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,14 @@ from stub_server import StubServer
 from studio import Studio, open_studio
 
 from langgraph_parallel.nodes import dispatch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _as_from_a_terminal() -> Iterator[None]:
+    """Hear Ctrl-C, here and in new processes: a shell starts what runs in the background without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

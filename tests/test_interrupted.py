@@ -61,14 +61,6 @@ WAYS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _as_from_a_terminal() -> Iterator[None]:
-    """Have Python hear Ctrl-C: a shell starts what runs in the background without."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
     with StubServer() as server:
