@@ -13,7 +13,7 @@ from langgraph_parallel.nodes import dispatch
 
 @pytest.fixture(scope="session", autouse=True)
 def _as_from_a_terminal() -> Iterator[None]:
-    """Hear Ctrl-C, here and in new processes: a shell starts what runs in the background without."""
+    """Hear Ctrl-C, here and in new processes, also where a shell started this one to ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
