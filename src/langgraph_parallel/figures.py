@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.columns import cut
 from langgraph_parallel.wording import (
     branch_names,
     branch_note,
-    cut,
     decided_at,
     end_of,
     is_tripped,
