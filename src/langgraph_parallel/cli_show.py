@@ -1,12 +1,16 @@
 """Answers and reports as text."""
 
+import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, TextIO
 from unicodedata import category
 
 from rich.console import Console
 
 from langgraph_parallel.nodes.guard import RESPOND
+from langgraph_parallel.process import unread
+from langgraph_parallel.progress import SafeConsole
 from langgraph_parallel.terminal import ReportView
 from langgraph_parallel.wording import one_line
 
@@ -78,8 +82,9 @@ def show_report(report: Mapping[str, Any], *, err: bool = True) -> None:
         report: The report of a run.
         err: Whether it goes to standard error, or else to standard output.
     """
-    console = Console(stderr=err, soft_wrap=False, highlight=False)
-    console.print("", ReportView(report), sep="\n")
+    console = SafeConsole(stderr=True, highlight=False) if err else Console(highlight=False)
+    with unread() if err else nullcontext():
+        console.print("", ReportView(report), sep="\n")
 
 
 def note_on(report: Mapping[str, Any]) -> str:
@@ -103,9 +108,14 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def is_unicode(stream: TextIO | None) -> bool:
-    """Say whether a stream takes all characters."""
-    return stream is None or (stream.encoding or "").lower().startswith("utf")
+def as_json(state: State, stream: TextIO | None) -> str:
+    """Write a state as JSON, escaped where a stream does not take its characters."""
+    text = json.dumps(state, indent=2, ensure_ascii=False)
+    try:
+        text.encode((stream and stream.encoding) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(state, indent=2)
+    return text
 
 
 def _read(state: State) -> list[Mapping[str, Any]]:
