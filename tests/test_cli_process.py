@@ -315,6 +315,7 @@ from langgraph_parallel import Section, create_sectioning
 from langgraph_parallel.show import watch
 
 def work(_):
+    sys.stdin.readline()
     print("printed by the user")
     print("logged by the user", file=sys.stderr)
     return "done"
@@ -328,11 +329,15 @@ print("after")
 def test_watch_keeps_what_others_print_on_the_terminal(wide: Terminal, *, is_file: bool) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WATCHED],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE if is_file else wide.theirs,
         stderr=wide.theirs,
     )
     wide.close_theirs()
+    wide.read_until("slow")
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
     wide.read_to_end()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
