@@ -13,7 +13,8 @@ from langgraph_parallel.nodes.guard import RESPOND
 _LOOKED_AT = 1000  # characters of a result that may be long: a table has room for fewer
 _JOINER = "\u200d"  # joins emoji
 _NO_TEXT = {"Cs", "Cf"}
-_VISIBLE = 0.02  # of the whole time: less is no more than the width of a line
+# An aggregate that takes less, of the whole time or at all, is no part worth a line.
+_VISIBLE, _SECONDS = 0.02, 0.01
 _REPORT_KEYS = {"branches", "pattern", "seconds", "usage"}
 
 
@@ -115,7 +116,7 @@ def end_of(report: Mapping[str, Any]) -> float:
 
 def visible_aggregate(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Give what a timeline shows of the aggregate: a row like a branch's if it took time."""
-    least = end_of(report) * _VISIBLE
+    least = max(end_of(report) * _VISIBLE, _SECONDS)
     return [part for part in _aggregate(report) if part["seconds"] > least]
 
 
