@@ -116,7 +116,7 @@ class TestReportView:
         counts = {f"label {i}": 1 for i in range(number)}
         report = {"counts": counts, "decided": False, "decision": None}
         own = {"calls": {"unreadable": 0}, "stopped_by": "stop", "rounds": 1}
-        assert ("and 1 more\n" in drawn({**report, **own})) == more
+        assert ("\nand " in drawn({**report, **own})) == more
 
     @pytest.mark.parametrize("width", [24, 30, 50, 65, 100])
     def test_wide_labels_and_a_cost_keep_to_the_width(self, width: int) -> None:
@@ -189,6 +189,13 @@ class TestReportView:
         text = drawn(graph.invoke({"input": "x"})["report"], colours=True)
         assert "\x1b[31m" in text.splitlines()[0]
         assert "\x1b[35m│ verdict at" in text
+
+    def test_a_ballot_that_reads_like_a_guard_is_no_alarm(self) -> None:
+        voters = [Voter("v", run=lambda _: "tripped")]
+        report = create_voting(voters, stop="fixed_1").invoke({"input": "x"})["report"]
+        text = drawn(report, colours=True)
+        assert "tripped" in text
+        assert "\x1b[31m" not in text
 
     def test_equal_reasons_are_said_once(self) -> None:
         parts = [Section(f"part {i}", run=failing, required=False) for i in range(9)]

@@ -49,7 +49,7 @@ def evaluation_answer(state: State) -> str:
 def scan_answer(state: State) -> str:
     """Show whether code is vulnerable, and a line per finding of the scanners that flag it."""
     lines = [str(state["output"])]
-    for branch in _read(state):
+    for branch in _done(state):
         if branch["output"]["ballot"] == "vulnerable":
             findings = branch["output"]["details"].get("findings") or []
             lines += [
@@ -69,7 +69,7 @@ def moderation_answer(state: State) -> str:
         lines.append("  no decision: too few evaluators answered, and the cautious label holds")
     lines += [
         f"  {branch['name']}: {one_line(branch['output']['reason'])}"
-        for branch in _read(state)
+        for branch in _done(state)
         if branch["output"]["ballot"] == "flag"
     ]
     return "\n".join(lines)
@@ -118,10 +118,6 @@ def as_json(state: State, stream: TextIO | None) -> str:
     return text
 
 
-def _read(state: State) -> list[Mapping[str, Any]]:
-    """Give the branches of a vote whose ballot could be read."""
-    return [
-        branch
-        for branch in state["report"]["branches"]
-        if branch["status"] == "ok" and branch["output"]["unreadable"] is None
-    ]
+def _done(state: State) -> list[Mapping[str, Any]]:
+    """Give the branches of a vote that did not fail."""
+    return [branch for branch in state["report"]["branches"] if branch["status"] == "ok"]
