@@ -1,5 +1,7 @@
 """The timeline of a report."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -335,3 +337,12 @@ def test_a_result_is_drawn_like_its_report() -> None:
 )
 def test_small_amounts_of_money_are_not_nothing(cost: float, text: str) -> None:
     assert timeline(report(usage={**USAGE, "cost": cost})).endswith(f"34 out, {text}")
+
+
+def test_it_needs_neither_rich_nor_matplotlib() -> None:
+    code = (
+        "import sys; sys.modules['rich'] = sys.modules['matplotlib'] = None\n"
+        "from langgraph_parallel.timeline import timeline; print(timeline({}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "0.00 s, 0 calls, 0 tokens in, 0 out\n"
