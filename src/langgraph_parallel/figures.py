@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
 from langgraph_parallel.aggregators.counting import label
-from langgraph_parallel.picture import COLOURS, DECISION, GREY, Picture, frame, short
+from langgraph_parallel.picture import COLOURS, DECISION, GREY, Picture, bar, frame, short
 from langgraph_parallel.wording import (
     branch_names,
     branch_note,
@@ -32,8 +32,6 @@ ROWS = 100
 """Sections that have a row of their own in a table."""
 
 _WIDTH = 8.0
-_HAIRLINE = 0.004
-"""Of the whole time: the narrowest bar, so that it can be told from the axis."""
 _WIDTHS = (22, 11, 9, 15, 65)
 """Characters of a table's columns, and of the texts in them."""
 _TEXTS = tuple(width - 2 for width in _WIDTHS)
@@ -82,12 +80,12 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
     aggregate = visible_aggregate(report)
     branches = [*_branches(report), *aggregate]
     rows = max(len(branches), 1)
-    height = 1.1 + (0.3 * rows if rows <= NAMED else 0.3 * NAMED * (1 + rows / 1000))
+    height = 1.1 + 0.3 * (rows if rows <= NAMED else NAMED * (1 + rows / 1000))
     figure = Picture(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.subplots()
     end = max(end_of(report), 1e-3)
     for row, branch in enumerate(branches):
-        _draw_branch(axes, row, report, branch, least=end * _HAIRLINE, is_named=rows <= NAMED)
+        _draw_branch(axes, row, report, branch, end=end, is_named=rows <= NAMED)
     step = 1 if rows <= NAMED else -(-rows // NAMED)
     places = list(range(0, len(branches), step))
     if aggregate:  # named, whichever others are
@@ -224,29 +222,12 @@ def _draw_branch(
     report: Mapping[str, Any],
     branch: Mapping[str, Any],
     *,
-    least: float,
+    end: float,
     is_named: bool,
 ) -> None:
-    start = branch["started"]
-    stop = start + max(branch["seconds"], least)
     note = branch_note(report, branch)
     colour = COLOURS.get("error" if is_tripped(report, branch) else branch["status"], GREY)
-    axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
-    is_cancelled = branch["status"] == "cancelled"
-    token = min(max(branch.get("first_token", start), start), stop)
-    parts = [(start, token, 0.35)] if token > start else []
-    for left, right, alpha in (*parts, (token, stop, 1.0)):
-        axes.barh(
-            row,
-            right - left,
-            left=left,
-            height=0.62,
-            color="none" if is_cancelled else colour,
-            edgecolor=colour,
-            hatch="////" if is_cancelled else None,
-            lw=0.8,
-            alpha=alpha,
-        )
+    bar(axes, row, branch, colour, end)
     if is_named:
         note = note or ("" if branch["status"] == "ok" else branch["status"])
         axes.annotate(

@@ -1,7 +1,7 @@
 """A picture of matplotlib, in colours that a white page and a black one show."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -18,6 +18,8 @@ COLOURS = {"ok": "#2f81f7", "error": "#d1453b", "timeout": "#e0782f", "cancelled
 """By status of a branch."""
 DECISION = "#bf3989"
 
+_HAIRLINE = 0.004
+"""Of the whole time: the narrowest bar."""
 _FALLBACKS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -56,6 +58,28 @@ class Picture(Figure):
         target = BytesIO()
         self.savefig(target, format="png", dpi=110)
         return target.getvalue()
+
+
+def bar(axes: Axes, row: int, branch: Mapping[str, Any], colour: str, end: float) -> None:
+    """Draw the waiting and the work of a branch, a bar that can be told from the axis."""
+    start = branch["started"]
+    stop = start + max(branch["seconds"], end * _HAIRLINE)
+    axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
+    is_cancelled = branch["status"] == "cancelled"
+    token = min(max(branch.get("first_token", start), start), stop)
+    parts = [(start, token, 0.35)] if token > start else []
+    for left, right, alpha in (*parts, (token, stop, 1.0)):
+        axes.barh(
+            row,
+            right - left,
+            left=left,
+            height=0.62,
+            color="none" if is_cancelled else colour,
+            edgecolor=colour,
+            hatch="////" if is_cancelled else None,
+            lw=0.8,
+            alpha=alpha,
+        )
 
 
 def frame(axes: Axes, unit: str) -> None:
