@@ -41,6 +41,11 @@ class TestBadInput:
         assert result.exit_code == 2
         assert result.stderr.startswith("Error: There is no file 'nowhere.py'. ")
 
+    def test_empty_path(self, server: StubServer) -> None:
+        result = call("review", "")
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Error: The path of the file is empty. ")
+
     def test_folder(self, server: StubServer, tmp_path: Path) -> None:
         result = call("scan", str(tmp_path))
         assert result.exit_code == 2
@@ -57,15 +62,25 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         "labels",
-        [[], ["a"], ["a", "a"], ["a", " "]],
-        ids=["none", "one", "equal", "blank"],
+        [["a"], ["a", "a"], ["Praise", "praise"], ["a", " "]],
+        ids=["one", "equal", "but for the case", "blank"],
     )
     def test_labels_that_are_no_choice(self, server: StubServer, labels: list[str]) -> None:
         options = [part for label in labels for part in ("--label", label)]
         result = call("classify", "text", *options)
         assert result.exit_code == 2
         assert "Give two or more different labels" in result.stderr
+        assert "[" not in result.stderr
         assert server.requests == []
+
+    def test_labels_are_required(self, server: StubServer) -> None:
+        result = call("classify", "text")
+        assert result.exit_code == 2
+        assert "Missing option '--label'" in result.stderr
+        line = next(
+            line for line in call("classify", "--help").stdout.splitlines() if "--label" in line
+        )
+        assert "[required]" in line
 
     def test_empty_text(self, server: StubServer) -> None:
         for arguments in (["moderate", " "], ["respond"], ["classify", "", *LABELS]):
@@ -206,7 +221,15 @@ class TestFailures:
         result = call("respond", "Why?")
         assert result.exit_code == 1
         assert result.stdout == "I can't help with that.\n"
-        assert "Error: The answer was withheld" in result.stderr
+        assert "\n\nError: The answer was withheld" in result.stderr
+
+    def test_a_scanner_that_cannot_be_read_is_not_in_the_answer(self, server: StubServer) -> None:
+        server.on("for injection", {**CLEAN, "ballot": "vulnerable"})
+        server.on("access control", {**CLEAN, "ballot": "maybe"})
+        server.on("Scan", CLEAN)
+        result = call("scan", "-", stdin=CODE)
+        assert (result.exit_code, result.stdout) == (3, "vulnerable\n  injection: Nothing found.\n")
+        assert "unreadable" in result.stderr
 
     def test_json_of_a_failed_run_is_empty(self, server: StubServer) -> None:
         server.on("", Reply(status=400, error="No."))

@@ -1,12 +1,14 @@
 """The command as a process of its own: terminal, signals, environment, the demonstration."""
 
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from drive import KEY
@@ -30,9 +32,14 @@ def start() -> Iterator[Start]:
             stdin: int = subprocess.DEVNULL,
             stdout: int = subprocess.PIPE,
             stderr: int = subprocess.PIPE,
+            **settings: str,
         ) -> "subprocess.Popen[bytes]":
             process = subprocess.Popen(
-                [*COMMAND, *arguments], stdin=stdin, stdout=stdout, stderr=stderr
+                [*COMMAND, *arguments],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env={**os.environ, **settings},
             )
             processes.enter_context(process)
             processes.callback(process.kill)
@@ -70,6 +77,47 @@ def test_reader_that_has_left_is_no_error(start: Start) -> None:
     _, _, err = finish(start("draw", "classify", stdout=writer))
     os.close(writer)
     assert err == ""
+
+
+def test_a_character_that_the_output_lacks_does_not_cost_the_answer(
+    server: StubServer, start: Start
+) -> None:
+    server.on("You moderate", {"reason": "侮辱 an insult", "ballot": "flag"})
+    code, out, err = finish(start("moderate", "idiot", *MODEL, PYTHONIOENCODING="cp1252"))
+    assert code == 3, err
+    assert out.splitlines()[:2] == ["flag", "  toxicity: ?? an insult"]
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_half_a_character_does_not_cost_the_answer(
+    server: StubServer, start: Start, option: str
+) -> None:
+    server.on("You guard", {"reason": "Fine.", "tripped": False})
+    server.on("helpful", "half \ud83d emoji")
+    code, out, err = finish(start("respond", "Why?", option, *MODEL))
+    assert (code, err) == (0, "")
+    if option == "--json":
+        assert json.loads(out)["output"] == "half \ud83d emoji"
+    else:
+        assert out == "half ? emoji\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("ending", ["a full disk", "a reader that has left"])
+def test_a_run_does_not_fail_because_nobody_reads_the_report(
+    server: StubServer, start: Start, ending: str
+) -> None:
+    server.on("You moderate", {"reason": "An insult.", "ballot": "flag"})
+    if ending == "a full disk":
+        stderr = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    process = start("moderate", "idiot", *MODEL, stderr=stderr)
+    os.close(stderr)
+    code, out, _ = finish(process)
+    assert code == 3
+    assert out.startswith("flag\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
@@ -110,6 +158,31 @@ class Terminal:
 
     def close(self) -> None:
         os.close(self._ours)
+
+
+def on_screen(written: str) -> list[str]:
+    """Give the lines that a terminal shows in the end, for what was written to it."""
+    screen: list[list[str]] = [[]]
+    row = column = 0
+    for part in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|[\s\S]", written):
+        if part == "\n":
+            row += 1
+            screen += [[]] if row == len(screen) else []
+        elif part == "\r":
+            column = 0
+        elif part.endswith("A") and len(part) > 1:
+            row -= int(part[2:-1] or 1)
+        elif part == "\x1b[2K":
+            screen[row] = []
+        elif len(part) == 1:
+            line = screen[row]
+            line += " " * (column + 1 - len(line))
+            line[column] = part
+            column += 1
+    lines = ["".join(line).rstrip() for line in screen]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
 @pytest.fixture
@@ -181,6 +254,100 @@ def test_progress_is_live_on_a_terminal(
     code, out, _ = finish(process)
     assert (code, out) == (0, "allow\n")
     assert "votes: allow" in terminal.shown
+
+
+@pytest.fixture
+def wide(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The terminal with 80 columns and 24 lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    return terminal
+
+
+def test_a_quiet_run_shows_no_progress_on_a_terminal(
+    server: StubServer, terminal: Terminal, start: Start
+) -> None:
+    server.on("You moderate", {"reason": "Fine.", "ballot": "allow"})
+    process = start("moderate", "text", "-q", *MODEL, stderr=terminal.theirs)
+    terminal.close_theirs()
+    terminal.read_to_end()
+    assert finish(process)[:2] == (0, "allow\n")
+    assert terminal.shown == ""
+
+
+def test_the_progress_makes_room_for_the_answer(
+    server: StubServer, wide: Terminal, start: Start
+) -> None:
+    server.on("You guard", {"reason": "Fine.", "tripped": False})
+    server.on("helpful", Reply("one two three four", gate="rest", gate_after=2))
+    process = start("respond", "Why?", *MODEL, stdout=wide.theirs, stderr=wide.theirs)
+    wide.close_theirs()
+    wide.read_until("two")
+    begun = wide.shown
+    server.open("rest")
+    wide.read_to_end()
+    assert finish(process)[0] == 0
+    lines = on_screen(wide.shown)
+    assert lines[0] == "one two three four"
+    assert lines[1] == ""
+    assert sum("one two" in line for line in lines) == 1
+    assert "\x1b[?25h" in begun  # the cursor is back: the display has ended
+
+
+def test_an_answer_that_is_tried_again_begins_a_line_and_is_not_said_twice(
+    server: StubServer, wide: Terminal, start: Start, tmp_path: Path
+) -> None:
+    source = str(tmp_path / "one.py")
+    Path(source).write_text("x = 1")
+    server.on("You review code", {"findings": []})
+    replies = [Reply("one two three", drop=True, drop_after=2), Reply("four five")]
+    server.on("Three reviewers", lambda _: replies.pop(0))
+    process = start("review", source, *MODEL, stdout=wide.theirs)
+    wide.close_theirs()
+    wide.read_to_end()
+    assert finish(process)[0] == 0
+    assert on_screen(wide.shown) == ["one two", "four five"]
+
+
+WATCHED = """
+import sys
+from langgraph_parallel import Section, create_sectioning
+from langgraph_parallel.show import watch
+
+def work(_):
+    sys.stdin.readline()
+    print("printed by the user")
+    print("logged by the user", file=sys.stderr)
+    return "done"
+
+watch(create_sectioning([Section("slow", run=work), Section("b", run=str)]), {"input": "x"})
+print("after")
+"""
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["both on the terminal", "output in a file"])
+def test_watch_keeps_what_others_print_on_the_terminal(wide: Terminal, *, is_file: bool) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if is_file else wide.theirs,
+        stderr=wide.theirs,
+    )
+    wide.close_theirs()
+    wide.read_until("slow")
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    wide.read_to_end()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    printed = ["printed by the user"]
+    logged = ["logged by the user"]
+    if is_file:
+        assert out.decode().splitlines() == [*printed, "after"]
+        assert on_screen(wide.shown) == logged
+    else:
+        assert on_screen(wide.shown) == [*printed, *logged, "after"]
 
 
 def test_text_is_not_awaited_from_a_terminal(terminal: Terminal, start: Start) -> None:

@@ -1,11 +1,14 @@
 """Reports as pictures."""
 
+import io
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from langgraph_parallel import (
@@ -15,6 +18,7 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
     median,
+    picture,
 )
 from langgraph_parallel.figures import (
     NAMED,
@@ -25,6 +29,7 @@ from langgraph_parallel.figures import (
     draw_votes,
 )
 from langgraph_parallel.nodes.guard import Guard
+from langgraph_parallel.picture import COLOURS
 
 
 def sections(number: int) -> dict[str, Any]:
@@ -71,6 +76,65 @@ def test_each_branch_is_a_bar_and_names_do_not_overlap(number: int) -> None:
     assert len(axes.patches) == number
     assert 0 < len(axes.get_yticklabels()) <= NAMED
     assert not has_overlap(figure)
+
+
+def branch(name: str, **parts: Any) -> dict[str, Any]:
+    return {"name": name, "status": "ok", "started": 0.0, "seconds": 1.0, **parts}
+
+
+def pixels(figure: Figure, colour: str) -> int:
+    """Count the pixels of a colour, in a picture of 800 columns."""
+    figure.set_dpi(100)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    wanted = [round(255 * part) for part in to_rgb(colour)]
+    return int((np.asarray(canvas.buffer_rgba())[:, :, :3] == wanted).all(axis=2).sum())
+
+
+@pytest.mark.parametrize("started", [0.0, 50.0, 99.999])
+def test_a_branch_that_took_no_time_to_speak_of_still_shows(started: float) -> None:
+    figure = draw_timeline(
+        {"branches": [branch("a", started=started, seconds=0.001)], "seconds": 100}
+    )
+    assert pixels(figure, COLOURS["ok"]) > 10
+
+
+@pytest.mark.parametrize("number", [1, 100])
+def test_a_synthesis_is_the_last_bar(number: int) -> None:
+    branches = [branch(f"part {i}") for i in range(number)]
+    synthesis = {"status": "ok", "started": 1.0, "seconds": 3.0}
+    figure = draw_timeline({"branches": branches, "aggregate": synthesis, "seconds": 4.0})
+    (axes,) = figure.axes
+    bar: Any = axes.patches[-1]
+    assert (bar.get_x(), bar.get_width(), len(axes.patches)) == (1.0, 3.0, number + 1)
+    assert axes.get_yticklabels()[-1].get_text() == "aggregate"
+    assert axes.get_yticks()[-1] == number
+    assert not has_overlap(figure)
+
+
+def test_a_merge_that_took_no_time_has_no_bar() -> None:
+    merge = {"status": "ok", "started": 1.0, "seconds": 0.019}
+    (axes,) = draw_timeline({"branches": [branch("a")], "aggregate": merge, "seconds": 1.0}).axes
+    assert len(axes.patches) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bounds", [None, "tight"])
+def test_characters_that_no_font_has_come_without_a_warning_each(bounds: Any) -> None:
+    report = {"pattern": "sectioning", "branches": [branch("名前\U00012000", output="結果")]}
+    for figure in draw(report):
+        figure.savefig(io.BytesIO(), bbox_inches=bounds)
+
+
+def test_fonts_of_the_machine_help_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "_FALLBACKS", ("No Such Font", "STIXGeneral"))
+    picture._fallbacks.cache_clear()
+    figure = draw_timeline({"branches": [branch("a")]})
+    figure.savefig(io.BytesIO())
+    picture._fallbacks.cache_clear()
+    families = figure.axes[0].get_yticklabels()[0].get_fontfamily()
+    assert families[-1] == "STIXGeneral"
+    assert "No Such Font" not in families
 
 
 @pytest.mark.parametrize(("trips", "verdict"), [(True, "blocked"), (False, "passed")])
@@ -164,3 +228,20 @@ def test_each_pattern_is_drawn_with_what_it_has() -> None:
 def test_only_votes_can_be_drawn_as_votes() -> None:
     with pytest.raises(ValueError, match="'sectioning' has no votes"):
         draw_votes(sections(1))
+
+
+def test_only_sections_can_be_drawn_as_sections() -> None:
+    with pytest.raises(ValueError, match="'voting' has no sections"):
+        draw_sections(votes("aab"))
+
+
+def test_a_result_is_drawn_like_its_report() -> None:
+    report = sections(2)
+    assert texts(draw_timeline({"output": "x", "report": report})) == texts(draw_timeline(report))
+    with pytest.raises(ValueError, match="'messages' is no report"):
+        draw({"messages": []})
+
+
+def test_branches_without_output_or_usage_are_drawn() -> None:
+    report = {"pattern": "sectioning", "branches": [branch("a"), branch("b", status="error")]}
+    assert len(draw(report)) == 2

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 from nbclient import NotebookClient
+from rich.cells import cell_len
 from rich.console import Console
 from typing_extensions import TypedDict
 
@@ -25,10 +27,16 @@ from langgraph_parallel import (
     create_sectioning,
     create_voting,
 )
-from langgraph_parallel.progress import ROWS, LiveProgress, NotebookProgress, Progress
+from langgraph_parallel.progress import (
+    ROWS,
+    LineProgress,
+    LiveProgress,
+    NotebookProgress,
+    Progress,
+)
 from langgraph_parallel.show import awatch, show, watch
 from langgraph_parallel.terminal import ReportView
-from langgraph_parallel.timeline import LINES
+from langgraph_parallel.timeline import LINES, timeline
 
 
 def drawn(report: Any, width: int = 80, *, colours: bool = False) -> str:
@@ -61,8 +69,12 @@ class TestReportView:
         assert lines[table + 2].endswith('{ "score": 4 }')
         assert lines[table + 3].endswith("no luck today")
         assert lines[-1] == "luck: ValueError: no luck today"
+        coloured = drawn(report, colours=True).splitlines()
+        ok, error = coloured[table + 2 : table + 4]
+        assert "\x1b[34mok\x1b[0m" in ok
+        assert "\x1b[31merror\x1b[0m" in error
 
-    @pytest.mark.parametrize("width", [50, 80, 200])
+    @pytest.mark.parametrize("width", [24, 30, 50, 80, 200])
     @pytest.mark.parametrize("number", [1, 3, 15, 100])
     def test_lines_keep_to_the_width_and_many_sections_are_summed_up(
         self, width: int, number: int
@@ -70,7 +82,7 @@ class TestReportView:
         text = drawn(review(number).invoke({"input": "x"})["report"], width)
         assert all(len(line) <= min(width, 100) for line in text.splitlines())
         assert text.count("[red]") == min(number, LINES)  # markup of a model is text
-        assert ("more: " in text) == (number > LINES)
+        assert ("more: " in " ".join(text.split())) == (number > LINES)
 
     def test_votes_are_bars_up_to_the_threshold(self) -> None:
         voters = [Voter(f"v{i}", run=lambda _, b=b: b) for i, b in enumerate("aba")]
@@ -81,6 +93,87 @@ class TestReportView:
         assert first.count("━") == 2 * second.count("━") > 30
         assert legend == "│ enough at 2"
         assert first.index("│") == second.index("│") == first.rindex("━") + 1
+
+    def test_the_label_that_won_stands_out(self) -> None:
+        voters = [Voter(f"v{i}", run=lambda _, b=b: b) for i, b in enumerate("abb")]
+        report = create_voting(voters, stop="fixed_3").invoke({"input": "x"})["report"]
+        *_, won, lost = drawn({**report, "threshold": None}, colours=True).splitlines()
+        assert (won[0], lost[0]) == ("b", "a")
+        assert "\x1b[34m━" in won
+        assert "\x1b[2m━" in lost
+        none = drawn({**report, "decided": False, "threshold": None}, colours=True).splitlines()[-2]
+        assert "\x1b[2m━" in none
+
+    def test_a_threshold_beyond_the_votes_has_its_place(self) -> None:
+        report = {"counts": {"a": 1, "b": 3}, "threshold": 4, "decided": False, "decision": None}
+        own = {"calls": {"unreadable": 0}, "stopped_by": "stop", "rounds": 1}
+        *_, most, least, legend = drawn({**report, **own}).splitlines()
+        assert legend == "│ enough at 4"
+        assert most.index("│") == least.index("│") == 2 + 40
+        assert (most.count("━"), least.count("━")) == (30, 10)
+
+    def test_a_report_without_votes_has_no_bars(self) -> None:
+        report = {"counts": {}, "threshold": 4, "decided": False, "decision": None}
+        own = {"calls": {"unreadable": 0}, "stopped_by": "stop", "rounds": 1}
+        assert "enough" not in drawn({**report, **own})
+
+    @pytest.mark.parametrize(("number", "more"), [(LINES, False), (LINES + 1, True)])
+    def test_labels_beyond_the_lines_are_counted(self, number: int, *, more: bool) -> None:
+        counts = {f"label {i}": 1 for i in range(number)}
+        report = {"counts": counts, "decided": False, "decision": None}
+        own = {"calls": {"unreadable": 0}, "stopped_by": "stop", "rounds": 1}
+        assert ("\nand " in drawn({**report, **own})) == more
+
+    @pytest.mark.parametrize("width", [24, 30, 50, 65, 100])
+    def test_wide_labels_and_a_cost_keep_to_the_width(self, width: int) -> None:
+        labels = ["判断" * 25, "a label of some length"]
+        voters = [Voter(f"v{i}", run=lambda _, i=i: labels[i % 2]) for i in range(3)]
+        report = create_voting(voters, stop="fixed_3").invoke({"input": "x"})["report"]
+        usage = {**report["usage"], "input_tokens": 120_000, "cost": 0.0123, "partial": True}
+        text = drawn({**report, "usage": usage, "threshold": 2}, width)
+        assert all(cell_len(line) <= width for line in text.splitlines())
+        assert "$0.012300 (partial)" in " ".join(text.split())
+        bars = [line for line in text.splitlines() if "━" in line]
+        assert [line.split()[-1] for line in bars[-2:]] == ["2", "1"]
+
+    def test_a_narrow_terminal_has_all_facts(self) -> None:
+        parts = [
+            Section("security", run=lambda _: "fine " * 30),
+            Section("a long name", run=failing, required=False),
+        ]
+        report = create_sectioning(parts).invoke({"input": "x"})["report"]
+        branches = [{**branch, "seconds": 1.0} for branch in report["branches"]]
+        lines = drawn({**report, "branches": branches}, 30).splitlines()
+        assert lines[:2] == ["security     ok         1.00 s", "a long name  error      1.00 s"]
+        table = lines[lines.index("") + 1 :]
+        assert table[:4] == [
+            "security: tokens 0 / 0",
+            "  fine fine fine fine fine fi…",
+            "a long name: tokens 0 / 0",
+            "  ValueError: no luck today",
+        ]
+
+    def test_sections_alone_are_a_table(self) -> None:
+        guards = [Guard("harm", run=lambda _: False)]
+        report = create_guardrail(str.upper, guards).invoke({"input": "x"})["report"]
+        assert "result" not in drawn(report)
+
+    def test_what_a_partial_report_has_is_drawn(self) -> None:
+        branch = {"name": "tone", "status": "ok", "started": 0.5, "seconds": 0.5}
+        lost = {**branch, "name": "luck", "status": "error"}
+        report = {"pattern": "sectioning", "branches": [branch, lost], "seconds": 1.0}
+        for given in (report, {"branches": [branch]}, {"pattern": "sectioning", "seconds": 1.0}):
+            assert drawn(given).startswith(timeline(given, width=80))
+        assert "0 / 0" in drawn(report)
+
+    def test_a_result_is_drawn_like_its_report(self, capsys: pytest.CaptureFixture[str]) -> None:
+        result = review().invoke({"input": "x"})
+        show(result)
+        from_result = capsys.readouterr().out
+        show(result["report"])
+        assert capsys.readouterr().out == from_result != ""
+        with pytest.raises(ValueError, match="'output' is no report"):
+            show({"output": "x"})
 
     def test_many_and_long_labels_keep_to_their_columns(self) -> None:
         voters = [Voter(f"v{i}", run=lambda _, i=i: f"{i} " + "word " * 40) for i in range(30)]
@@ -103,11 +196,33 @@ class TestReportView:
         assert "\x1b[31m" in text.splitlines()[0]
         assert "\x1b[35m│ verdict at" in text
 
+    def test_a_ballot_that_reads_like_a_guard_is_no_alarm(self) -> None:
+        voters = [Voter("v", run=lambda _: "tripped")]
+        report = create_voting(voters, stop="fixed_1").invoke({"input": "x"})["report"]
+        text = drawn(report, colours=True)
+        assert "tripped" in text
+        assert "\x1b[31m" not in text
+
     def test_equal_reasons_are_said_once(self) -> None:
         parts = [Section(f"part {i}", run=failing, required=False) for i in range(9)]
         report = create_sectioning([*parts, Section("fine", run=str)]).invoke({"input": "x"})
         text = drawn(report["report"])
         assert "part 0, part 1, part 2 and 6 more: ValueError: no luck today" in text
+
+    @pytest.mark.parametrize(
+        ("number", "names"), [(4, "v0, v1, v2, v3"), (5, "v0, v1, v2 and 2 more")]
+    )
+    def test_ballots_that_could_not_be_read_are_explained(self, number: int, names: str) -> None:
+        voters = [Voter(f"v{i}", run=lambda _: "maybe") for i in range(number)]
+        clear = [Voter(f"w{i}", run=lambda _: "yes") for i in range(number + 1)]
+        graph = create_voting(
+            [*voters, *clear], options=["yes", "no"], stop=f"fixed_{2 * number + 1}"
+        )
+        report = graph.invoke({"input": "x"})["report"]
+        reason = report["branches"][0]["output"]["unreadable"]
+        text = " ".join(drawn(report).split())
+        assert f"{names}: {' '.join(reason.split())}" in text
+        assert text.count(names) == 1
 
     def test_a_report_that_an_error_carries_is_drawn(
         self, capsys: pytest.CaptureFixture[str]
@@ -264,6 +379,44 @@ class TestProgress:
         closed.close()
         monkeypatch.setattr("sys.stderr", closed)
         assert watch(review(), {"input": "x"})["report"]["failed"] == []
+
+    def test_long_names_are_cut_and_each_branch_has_one_line(self) -> None:
+        shown = Progress()
+        target, log = io.StringIO(), io.StringIO()
+        by_lines = LineProgress(Console(file=log, width=80))
+        for index in range(ROWS + 3):
+            event = {"branch": f"{index} " + "n" * 240, "index": index, "dispatch": "d"}
+            for each in (shown, by_lines):
+                each.tell({"event": "branch_started", **event})
+                end = {"event": "branch_finished", "status": "cancelled", "seconds": 1.0}
+                each.tell({**event, **end})
+        for width in (30, 80):
+            target.truncate(target.seek(0))
+            Console(file=target, width=width).print(shown.table())
+            lines = target.getvalue().splitlines()
+            assert len(lines) == ROWS + 1
+            assert all("… " in line and "1.00 s cancelled" in line for line in lines[:-1])
+            assert "and 3 more:" in lines[-1]
+        assert all(len(line) < 80 for line in log.getvalue().splitlines())
+        assert log.getvalue().count("cancelled, 1.00 s\n") == ROWS + 3
+
+    def test_a_branch_at_work_shows_its_time_and_an_idle_display_a_sign_of_life(self) -> None:
+        console = Console(file=io.StringIO(), force_terminal=True, width=80)
+        shown = LiveProgress(console)
+        event = {"branch": "a", "index": 0, "dispatch": "d"}
+
+        def frame() -> str:
+            target = io.StringIO()
+            Console(file=target, width=80).print(shown._live.get_renderable())
+            return target.getvalue()
+
+        assert "working" in frame()
+        shown.tell({"event": "branch_started", **event})
+        assert re.search(r"a +\d\.\d s\s*$", frame())
+        assert "working" not in frame()
+        shown.tell({"event": "branch_finished", "status": "error", "seconds": 2.0, **event})
+        assert re.search(r"✗ a +2\.00 s error", frame())
+        assert "working" in frame()
 
     def test_a_terminal_is_clean_again_at_the_end(self) -> None:
         target = io.StringIO()

@@ -6,8 +6,7 @@ from typing import NoReturn
 from dotenv import find_dotenv, load_dotenv
 
 from langgraph_parallel.nodes.explain import explain
-
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+from langgraph_parallel.process import FAILED, INTERRUPTED, USAGE, say, take_any_character
 
 
 def main() -> None:
@@ -16,6 +15,7 @@ def main() -> None:
     Settings in a `.env` file of the working directory, or of a folder above it, hold where the
     environment has none.
     """
+    take_any_character()
     try:
         _run()
     except KeyboardInterrupt:
@@ -44,7 +44,7 @@ def _run() -> None:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"Error: {message}\n")
+    say(f"Error: {message}")
     sys.exit(code)
 
 

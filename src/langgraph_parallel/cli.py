@@ -9,16 +9,7 @@ from typer.core import TyperGroup
 
 from langgraph_parallel import cli_show as show
 from langgraph_parallel.cli_input import STDIN, read_file, read_text
-from langgraph_parallel.cli_run import (
-    FAILED,
-    FLAGGED,
-    INTERRUPTED,
-    Graph,
-    Options,
-    fail,
-    fail_with,
-    run,
-)
+from langgraph_parallel.cli_run import Graph, Options, fail, fail_with, run
 from langgraph_parallel.errors import ParallelPatternError, SetupError
 from langgraph_parallel.graphs import (
     classify as classify_graph,
@@ -30,6 +21,7 @@ from langgraph_parallel.graphs import (
     safe_respond,
     vulnerability_scan,
 )
+from langgraph_parallel.process import FAILED, FLAGGED, INTERRUPTED, say
 
 EPILOG = (
     "The answer goes to standard output; progress, the report and errors go to standard error. "
@@ -136,21 +128,21 @@ def evaluate(
 
 @app.command()
 def classify(
+    label: Annotated[list[str], typer.Option(help="A label to choose from; give two or more.")],
     text: Text = None,
-    label: Annotated[
-        list[str] | None, typer.Option(help="A label to choose from; give two or more.")
-    ] = None,
     model: Model = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Choose the label that fits a text, by as many votes as it takes."""
     options = Options(model, json, quiet)
-    labels = [name.strip() for name in label or []]
-    if len(labels) < 2 or "" in labels or len(set(labels)) < len(labels):  # noqa: PLR2004
+    labels = [name.strip() for name in label]
+    different = {name.casefold() for name in labels if name}
+    if len(different) < max(len(labels), 2):
+        given = ", ".join(name or "(empty)" for name in labels)
         raise SetupError(
-            f"--label has {labels or 'no value'}. Give two or more different labels, as in "
-            "--label spam --label ham."
+            f"The labels given are: {given}. Give two or more different labels (upper and lower "
+            "case are the same), as in --label spam --label ham."
         )
     settings = classify_graph.ClassifySettings.model_validate({"model": model, "labels": labels})
     run(classify_graph.graph, read_text(text), settings, options, show.plain_answer)
@@ -187,6 +179,8 @@ def respond(
     state = run(safe_respond.graph, value, settings, options, show.plain_answer, streams=True)
     _flag(state["report"]["verdict"] == "blocked")
     if state["report"]["verdict"] != "passed":
+        if not (quiet or json):
+            say()
         fail(_unjudged(state["report"]), FAILED)
 
 

@@ -21,6 +21,8 @@ def read_file(path: str) -> str:
     """
     if path == STDIN:
         return _read_stdin()
+    if not path:
+        raise SetupError("The path of the file is empty. Give the path of a text file, or -.")
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)

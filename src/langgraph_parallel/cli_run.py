@@ -1,7 +1,6 @@
 """Runs a graph for a command: progress, tokens as they come, exit codes."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -13,13 +12,12 @@ from langchain_core.messages import AIMessageChunk
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
 
-from langgraph_parallel.cli_show import for_terminal, is_terminal, is_unicode, note_on, show_report
+from langgraph_parallel.cli_show import as_json, for_terminal, is_terminal, note_on, show_report
 from langgraph_parallel.errors import BranchFailedError, SetupError, UndecidedError
 from langgraph_parallel.nodes.explain import explain
 from langgraph_parallel.nodes.models import check_model, default_model
+from langgraph_parallel.process import FAILED, USAGE, say
 from langgraph_parallel.progress import Progress, progress
-
-FAILED, USAGE, FLAGGED, INTERRUPTED = 1, 2, 3, 130
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 State = Mapping[str, Any]
@@ -49,7 +47,7 @@ def fail(message: str, code: int) -> NoReturn:
     Raises:
         typer.Exit: Always.
     """
-    typer.echo(f"Error: {for_terminal(message)}", err=True)
+    say(f"Error: {for_terminal(message)}")
     raise typer.Exit(code)
 
 
@@ -61,7 +59,7 @@ def fail_with(error: BaseException, *, quiet: bool = True) -> NoReturn:
     """
     if isinstance(error, (BranchFailedError, UndecidedError)) and error.report and not quiet:
         show_report(error.report)
-        typer.echo(err=True)
+        say()
     fail(explain(error), USAGE if isinstance(error, SetupError) else FAILED)
 
 
@@ -98,13 +96,13 @@ def run(
     except Exception as error:
         fail_with(error, quiet=options.quiet or options.as_json)
     if options.as_json:
-        typer.echo(json.dumps(state, indent=2, ensure_ascii=not is_unicode(sys.stdout)))
+        typer.echo(as_json(state, sys.stdout))
         return state
     echo.finish(answer(state))
     if not options.quiet:
         show_report(state["report"])
     if note := note_on(state["report"]):
-        typer.echo(f"\n{note}", err=True)
+        say(f"\n{note}")
     return state
 
 
@@ -126,7 +124,9 @@ def execute(graph: Graph, value: Any, settings: Any, options: Options, echo: "Ec
     """
     try:
         with progress(
-            live=not options.quiet, lines=not (options.quiet or options.as_json)
+            live=not options.quiet,
+            lines=not (options.quiet or options.as_json),
+            redirect=False,  # the answer's tokens go to standard output by themselves
         ) as shown:
             return asyncio.run(_follow(graph, value, settings, shown, echo))
     finally:

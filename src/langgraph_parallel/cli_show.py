@@ -1,12 +1,16 @@
 """Answers and reports as text."""
 
+import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, TextIO
 from unicodedata import category
 
 from rich.console import Console
 
 from langgraph_parallel.nodes.guard import RESPOND
+from langgraph_parallel.process import unread
+from langgraph_parallel.progress import SafeConsole
 from langgraph_parallel.terminal import ReportView
 from langgraph_parallel.wording import one_line
 
@@ -45,7 +49,7 @@ def evaluation_answer(state: State) -> str:
 def scan_answer(state: State) -> str:
     """Show whether code is vulnerable, and a line per finding of the scanners that flag it."""
     lines = [str(state["output"])]
-    for branch in _read(state):
+    for branch in _done(state):
         if branch["output"]["ballot"] == "vulnerable":
             findings = branch["output"]["details"].get("findings") or []
             lines += [
@@ -65,7 +69,7 @@ def moderation_answer(state: State) -> str:
         lines.append("  no decision: too few evaluators answered, and the cautious label holds")
     lines += [
         f"  {branch['name']}: {one_line(branch['output']['reason'])}"
-        for branch in _read(state)
+        for branch in _done(state)
         if branch["output"]["ballot"] == "flag"
     ]
     return "\n".join(lines)
@@ -78,8 +82,9 @@ def show_report(report: Mapping[str, Any], *, err: bool = True) -> None:
         report: The report of a run.
         err: Whether it goes to standard error, or else to standard output.
     """
-    console = Console(stderr=err, soft_wrap=False, highlight=False)
-    console.print("", ReportView(report), sep="\n")
+    console = SafeConsole(stderr=True, highlight=False) if err else Console(highlight=False)
+    with unread() if err else nullcontext():
+        console.print("", ReportView(report), sep="\n")
 
 
 def note_on(report: Mapping[str, Any]) -> str:
@@ -103,15 +108,16 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def is_unicode(stream: TextIO | None) -> bool:
-    """Say whether a stream takes all characters."""
-    return stream is None or (stream.encoding or "").lower().startswith("utf")
+def as_json(state: State, stream: TextIO | None) -> str:
+    """Write a state as JSON, escaped where a stream does not take its characters."""
+    text = json.dumps(state, indent=2, ensure_ascii=False)
+    try:
+        text.encode((stream and stream.encoding) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(state, indent=2)
+    return text
 
 
-def _read(state: State) -> list[Mapping[str, Any]]:
-    """Give the branches of a vote whose ballot could be read."""
-    return [
-        branch
-        for branch in state["report"]["branches"]
-        if branch["status"] == "ok" and branch["output"]["unreadable"] is None
-    ]
+def _done(state: State) -> list[Mapping[str, Any]]:
+    """Give the branches of a vote that did not fail."""
+    return [branch for branch in state["report"]["branches"] if branch["status"] == "ok"]

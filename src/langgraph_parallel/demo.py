@@ -3,7 +3,6 @@
 import os
 import sys
 from shutil import which
-from typing import Any
 
 import typer
 
@@ -116,15 +115,15 @@ def _heading(title: str, text: str) -> None:
     typer.echo(f"\n{title}\n{'-' * len(title)}\n{text}\n")
 
 
-def _run(graph: Graph, value: str, options: Options, settings: Any = None) -> None:
+def _run(graph: Graph, value: str, options: Options) -> None:
     """Run a graph, once more if its branches fail, as those of a tiny model can."""
     echo = Echo(active=True)
     try:
-        state = execute(graph, value, settings, options, echo)
+        state = execute(graph, value, None, options, echo)
     except BranchFailedError as error:
         typer.echo(f"{explain(error)}\nAsked again.\n")
         try:
-            state = execute(graph, value, settings, options, echo)
+            state = execute(graph, value, None, options, echo)
         except BranchFailedError as error:
             fail_with(error, quiet=False)
     echo.finish(str(state["output"]))

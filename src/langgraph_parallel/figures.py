@@ -5,29 +5,25 @@ black one.
 """
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from langgraph_parallel.aggregators.counting import label
+from langgraph_parallel.picture import COLOURS, DECISION, GREY, Picture, bar, frame, short
 from langgraph_parallel.wording import (
     branch_names,
     branch_note,
-    cut,
     decided_at,
     end_of,
     is_tripped,
     more_text,
     one_line,
+    report_of,
     section_row,
+    visible_aggregate,
 )
-
-GREY = "#7f8790"
-COLOURS = {"ok": "#2f81f7", "error": "#d1453b", "timeout": "#e0782f", "cancelled": "#8c959f"}
-"""By status of a branch."""
 
 NAMED = 40
 """Branches of which each is named; of more, as many at equal distances."""
@@ -35,21 +31,10 @@ NAMED = 40
 ROWS = 100
 """Sections that have a row of their own in a table."""
 
-_LONGEST = 28
 _WIDTH = 8.0
 _WIDTHS = (22, 11, 9, 15, 65)
 """Characters of a table's columns, and of the texts in them."""
 _TEXTS = tuple(width - 2 for width in _WIDTHS)
-_DECISION = "#bf3989"
-
-
-class Picture(Figure):
-    """A matplotlib figure that notebooks show without further ado."""
-
-    def _repr_png_(self) -> bytes:
-        target = BytesIO()
-        self.savefig(target, format="png", dpi=110)
-        return target.getvalue()
 
 
 def draw(report: Mapping[str, Any]) -> list[Picture]:
@@ -64,6 +49,7 @@ def draw(report: Mapping[str, Any]) -> list[Picture]:
             display(picture)
         ```
     """
+    report = report_of(report)
     pictures = [draw_timeline(report)]
     if "counts" in report:
         pictures.append(draw_votes(report))
@@ -76,7 +62,8 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
     """Draw what ran when: a bar per branch, and the moment of the decision or verdict.
 
     A thin line is the time until a branch began, the bar its work, pale until the first token of a
-    streamed answer; the bar of a call that was cancelled is hatched.
+    streamed answer; the bar of a call that was cancelled is hatched. An aggregate that took time,
+    such as a synthesis, is the last bar.
 
     Args:
         report: The `report` of any pattern, also one that an error carries.
@@ -89,21 +76,26 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
         draw_timeline(result["report"]).savefig("timeline.png", transparent=True)
         ```
     """
-    branches = _branches(report)
+    report = report_of(report)
+    aggregate = visible_aggregate(report)
+    branches = [*_branches(report), *aggregate]
     rows = max(len(branches), 1)
-    height = 1.1 + (0.3 * rows if rows <= NAMED else 0.3 * NAMED * (1 + rows / 1000))
+    height = 1.1 + 0.3 * (rows if rows <= NAMED else NAMED * (1 + rows / 1000))
     figure = Picture(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.subplots()
+    end = max(end_of(report), 1e-3)
     for row, branch in enumerate(branches):
-        _draw_branch(axes, row, report, branch, is_named=rows <= NAMED)
+        _draw_branch(axes, row, report, branch, end=end, is_named=rows <= NAMED)
     step = 1 if rows <= NAMED else -(-rows // NAMED)
-    places = range(0, len(branches), step)
-    names = branch_names(branches)
-    axes.set_yticks(list(places), labels=[_cut(names[place]) for place in places])
+    places = list(range(0, len(branches), step))
+    if aggregate:  # named, whichever others are
+        places = [*(place for place in places if place < rows - step), rows - 1]
+    names = [*branch_names(_branches(report)), *(part["name"] for part in aggregate)]
+    axes.set_yticks(places, labels=[short(names[place]) for place in places])
     axes.set_ylim(rows - 0.4, -0.6)
     moment = decided_at(report)
     if moment is not None:
-        axes.axvline(moment, color=_DECISION, lw=1.4)
+        axes.axvline(moment, color=DECISION, lw=1.4)
         axes.annotate(
             _decision(report),
             (moment, 1.0),
@@ -113,11 +105,11 @@ def draw_timeline(report: Mapping[str, Any]) -> Picture:
             ha="center",
             va="bottom",
             fontsize=9,
-            color=_DECISION,
+            color=DECISION,
             annotation_clip=False,
         )
-    _frame(axes, "seconds")
-    axes.set_xlim(0, max(end_of(report), 1e-3) * 1.02)
+    frame(axes, "seconds")
+    axes.set_xlim(0, end * 1.02)
     return figure
 
 
@@ -138,6 +130,7 @@ def draw_votes(report: Mapping[str, Any]) -> Picture:
         draw_votes(result["report"]).savefig("votes.png", transparent=True)
         ```
     """
+    report = report_of(report)
     if "counts" not in report:
         raise ValueError(
             f"A report of {report.get('pattern')!r} has no votes. Give the report of a voting "
@@ -160,11 +153,11 @@ def draw_votes(report: Mapping[str, Any]) -> Picture:
             fontsize=9,
             color=GREY,
         )
-    axes.set_yticks(range(len(ordered)), labels=[_cut(one_line(name)) for name, _ in ordered])
+    axes.set_yticks(range(len(ordered)), labels=[short(one_line(name)) for name, _ in ordered])
     axes.set_ylim(max(len(ordered), 1) - 0.4, -0.6)
     if report.get("threshold") is not None:
-        axes.axvline(report["threshold"], color=_DECISION, lw=1.4, ls="--")
-    _frame(axes, "votes" if len(counts) <= NAMED else f"votes; {len(counts) - NAMED} more labels")
+        axes.axvline(report["threshold"], color=DECISION, lw=1.4, ls="--")
+    frame(axes, "votes" if len(counts) <= NAMED else f"votes; {len(counts) - NAMED} more labels")
     most = max([*counts.values(), report.get("threshold") or 0, 1])
     axes.set_xlim(0, most * 1.08)
     axes.set_xticks(range(0, most + 1, max(1, most // 8)))
@@ -180,17 +173,26 @@ def draw_sections(report: Mapping[str, Any]) -> Picture:
     Returns:
         A figure, which a notebook shows and `savefig` writes.
 
+    Raises:
+        ValueError: The report is of another pattern.
+
     Example:
         ```python
         draw_sections(result["report"]).savefig("sections.png", transparent=True)
         ```
     """
+    report = report_of(report)
+    if report.get("pattern", "sectioning") != "sectioning":
+        raise ValueError(
+            f"A report of {report['pattern']!r} has no sections. Give the report of a sectioning "
+            "graph: result['report']."
+        )
     branches = _branches(report)
     names = branch_names(branches)
     rows = [section_row(*item) for item in zip(names[:ROWS], branches, strict=False)]
-    cells = [[_cut(text, width) for text, width in zip(row, _TEXTS, strict=True)] for row in rows]
+    cells = [[short(text, width) for text, width in zip(row, _TEXTS, strict=True)] for row in rows]
     if len(branches) > ROWS:
-        cells.append([_cut(more_text(branches[ROWS:]), 60), "", "", "", ""])
+        cells.append([short(more_text(branches[ROWS:]), 60), "", "", "", ""])
     figure = Picture(figsize=(_WIDTH, 0.27 * (len(cells) + 1)), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
@@ -215,31 +217,21 @@ def draw_sections(report: Mapping[str, Any]) -> Picture:
 
 
 def _draw_branch(
-    axes: Axes, row: int, report: Mapping[str, Any], branch: Mapping[str, Any], *, is_named: bool
+    axes: Axes,
+    row: int,
+    report: Mapping[str, Any],
+    branch: Mapping[str, Any],
+    *,
+    end: float,
+    is_named: bool,
 ) -> None:
-    start, seconds = branch["started"], branch["seconds"]
     note = branch_note(report, branch)
     colour = COLOURS.get("error" if is_tripped(report, branch) else branch["status"], GREY)
-    axes.plot([0, start], [row, row], color=GREY, lw=0.8, alpha=0.6)
-    is_cancelled = branch["status"] == "cancelled"
-    token = min(max(branch.get("first_token", start), start), start + seconds)
-    parts = [(start, token, 0.35)] if token > start else []
-    for left, right, alpha in (*parts, (token, start + seconds, 1.0)):
-        axes.barh(
-            row,
-            right - left,
-            left=left,
-            height=0.62,
-            color="none" if is_cancelled else colour,
-            edgecolor=colour,
-            hatch="////" if is_cancelled else None,
-            lw=0.8,
-            alpha=alpha,
-        )
+    bar(axes, row, branch, colour, end)
     if is_named:
         note = note or ("" if branch["status"] == "ok" else branch["status"])
         axes.annotate(
-            _cut(note),
+            short(note),
             (1.0, row),
             xycoords=("axes fraction", "data"),
             xytext=(4, 0),
@@ -250,28 +242,11 @@ def _draw_branch(
         )
 
 
-def _frame(axes: Axes, unit: str) -> None:
-    for patch in (axes.patch, axes.figure.patch):
-        patch.set_alpha(0.0)
-    axes.set_xlabel(unit, color=GREY)
-    axes.tick_params(colors=GREY, labelsize=9)
-    axes.grid(visible=True, axis="x", color=GREY, alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in {"left", "bottom"})
-        spine.set_color(GREY)
-
-
 def _decision(report: Mapping[str, Any]) -> str:
     if "verdict" in report:
         return str(report["verdict"]).replace("_", " ")
-    return _cut(one_line(label(report["decision"])) if report["decided"] else "no decision")
+    return short(one_line(label(report["decision"])) if report["decided"] else "no decision")
 
 
 def _branches(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return report.get("branches") or []
-
-
-def _cut(text: str, longest: int = _LONGEST) -> str:
-    # A dollar sign would begin a formula.
-    return cut(text, longest).replace("$", r"\$")

@@ -1,9 +1,9 @@
 """Shows the branches of a graph while it runs: in a terminal, in a log, in a notebook."""
 
+import sys
 import time
 from bisect import bisect, insort
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -11,14 +11,18 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from typing_extensions import Self
 
+from langgraph_parallel.columns import cut
+from langgraph_parallel.process import unread
 from langgraph_parallel.wording import one_line, seconds_text
 
 ROWS = 10
 """Branches that are shown at a time."""
+
+_NAME_WIDTH = 40
 
 _REDRAWS = 8
 """Times a second, at most, that a live display is drawn anew."""
@@ -50,12 +54,12 @@ class Progress:
         self._places: dict[str, list[tuple[int, int]]] = {}
 
     def __enter__(self) -> Self:
-        with _unread():
+        with unread():
             self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        with _unread():
+        with unread():
             self.stop()
 
     def start(self) -> None:
@@ -74,7 +78,7 @@ class Progress:
         if row is None:
             row = self._rows[place] = Row(one_line(event["branch"]), place)
             insort(self._places.setdefault(row.name, []), place)
-        with _unread():
+        with unread():
             if event["event"] == "branch_finished":
                 row.status, row.seconds = event["status"], event["seconds"]
                 self.finished(row)
@@ -102,9 +106,9 @@ class Progress:
         running = [row for row in rows if row.status is None][:ROWS]
         finished = [row for row in rows if row.status is not None]
         shown = [*running, *finished[max(len(finished) - ROWS + len(running), 0) :]]
-        table = Table.grid(padding=(0, 1))
+        table = Table.grid(Column(), Column(), Column(no_wrap=True), padding=(0, 1))
         for row in (row for row in rows if row in shown):
-            name = Text(self.name(row))
+            name = Text(cut(self.name(row), _NAME_WIDTH), no_wrap=True, overflow="ellipsis")
             if row.status is None:
                 table.add_row(row.spinner, name, f"{time.monotonic() - row.began:.1f} s")
             else:
@@ -125,23 +129,22 @@ class LineProgress(Progress):
 
     def finished(self, row: Row) -> None:
         """Show that a branch has finished."""
-        line = f"{self.name(row)}: {row.status}, {seconds_text(row.seconds)}"
+        line = f"{cut(self.name(row), _NAME_WIDTH)}: {row.status}, {seconds_text(row.seconds)}"
         self._console.out(line, highlight=False)
 
 
 class LiveProgress(Progress):
     """Shows running branches with a spinner and finished ones with their time."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, redirect: bool = True) -> None:
         super().__init__()
         self._waiting = Spinner("dots")
-        # Without the redirects: the answer's tokens go to standard output by themselves.
         self._live = Live(
             console=console,
             transient=True,
             refresh_per_second=_REDRAWS,
-            redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stdout=redirect and sys.stdout is not None and sys.stdout.isatty(),
+            redirect_stderr=redirect,
             get_renderable=self._table,
         )
 
@@ -194,16 +197,11 @@ class NotebookProgress(Progress):
             self._drawn = time.monotonic()
 
 
-class _Console(Console):
+class SafeConsole(Console):
     """A console on standard error that others may close."""
 
     def on_broken_pipe(self) -> None:
         """Go on; rich would end the process, and standard output with it."""
-
-
-def _unread() -> suppress:
-    """Let go of what nobody can read: a full disk, a closed or broken standard error."""
-    return suppress(OSError, ValueError)
 
 
 def _is_of_a_branch(event: Any) -> bool:
@@ -219,16 +217,17 @@ def _is_of_a_branch(event: Any) -> bool:
     return all(isinstance(event.get(key), kind) for key, kind in kinds.items())
 
 
-def progress(*, live: bool = True, lines: bool = True) -> Progress:
+def progress(*, live: bool = True, lines: bool = True, redirect: bool = True) -> Progress:
     """Choose how to show progress: live on a terminal or in a notebook, else by lines.
 
     Args:
         live: Show it live if standard error is a terminal, or this is a notebook.
         lines: Write a line per finished branch to standard error if it is neither.
+        redirect: Let what others write to a terminal stand above a live display.
     """
-    console = _Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if console.is_jupyter:
         return NotebookProgress() if live else Progress()
     if console.is_terminal and not console.is_dumb_terminal:
-        return LiveProgress(console) if live else Progress()
+        return LiveProgress(console, redirect=redirect) if live else Progress()
     return LineProgress(console) if lines else Progress()

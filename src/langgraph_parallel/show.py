@@ -17,7 +17,7 @@ from rich.console import Console
 from langgraph_parallel.graphs.closing import closing_stream
 from langgraph_parallel.progress import Progress, progress
 from langgraph_parallel.terminal import ReportView
-from langgraph_parallel.wording import problems
+from langgraph_parallel.wording import problems, report_of
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -32,9 +32,11 @@ def show(report: Mapping[str, Any]) -> None:
     of sections a table of what each gave; and why branches failed.
 
     Args:
-        report: The `report` of any pattern, also one that an error carries.
+        report: The `report` of any pattern, also one that an error carries; or the result of a
+            run, which has it.
 
     Raises:
+        ValueError: It is neither.
         ModuleNotFoundError: This is a notebook, and matplotlib is not installed.
 
     Example:
@@ -42,6 +44,7 @@ def show(report: Mapping[str, Any]) -> None:
         show(result["report"])
         ```
     """
+    report = report_of(report)
     console = Console(highlight=False)
     if not console.is_jupyter:
         console.print(ReportView(report))

@@ -1,17 +1,42 @@
-"""What a report says, in words: names, notes, moments, and texts that fit a terminal."""
+"""What a report says, in words: names, notes, moments, amounts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
-from unicodedata import category, east_asian_width
+from unicodedata import category
 
 from langgraph_parallel.aggregators.combine import as_text
+from langgraph_parallel.aggregators.counting import label
 from langgraph_parallel.nodes.guard import RESPOND
 
 _LOOKED_AT = 1000  # characters of a result that may be long: a table has room for fewer
 _JOINER = "\u200d"  # joins emoji
 _NO_TEXT = {"Cs", "Cf"}
-_NO_WIDTH = {"Mn", "Me", "Cf"}
+# An aggregate that takes less, of the whole time or at all, is no part worth a line.
+_VISIBLE, _SECONDS = 0.02, 0.01
+_REPORT_KEYS = {"branches", "pattern", "seconds", "usage"}
+
+
+def report_of(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a report: what was given, or the one in what a run gave.
+
+    Raises:
+        ValueError: It is neither.
+
+    Example:
+        >>> report_of({"output": "fine", "report": {"seconds": 1.0}})
+        {'seconds': 1.0}
+    """
+    if not given or not _REPORT_KEYS.isdisjoint(given):
+        return given
+    if isinstance(given.get("report"), Mapping):
+        return report_of(given["report"])
+    keys = ", ".join(map(repr, given))
+    raise ValueError(
+        f"A mapping with {keys} is no report. Give the report of a run, as in "
+        'show(result["report"]), or the result that has it.'
+    )
 
 
 def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -22,11 +47,15 @@ def branch_names(branches: Sequence[Mapping[str, Any]]) -> list[str]:
         ['a 1', 'b', 'a 2']
     """
     names = [one_line(branch["name"]) for branch in branches]
-    total, seen = Counter(names), Counter[str]()
+    total, taken = Counter(names), set(names)
+    numbers = {name: count(1) for name in total}
     numbered = []
     for name in names:
-        seen[name] += 1
-        numbered.append(f"{name} {seen[name]}" if total[name] > 1 else name)
+        own = name
+        while total[name] > 1 and own in taken:
+            own = f"{name} {next(numbers[name])}"
+        taken.add(own)
+        numbered.append(own)
     return numbered
 
 
@@ -36,7 +65,9 @@ def branch_note(report: Mapping[str, Any], branch: Mapping[str, Any]) -> str:
     if not isinstance(output, Mapping) or branch["status"] != "ok":
         return ""
     if "counts" in report:
-        return "unreadable" if output["unreadable"] is not None else one_line(output["ballot"])
+        return (
+            "unreadable" if output["unreadable"] is not None else one_line(label(output["ballot"]))
+        )
     if "verdict" in report and branch["name"] != RESPOND:
         return "tripped" if output["tripped"] else "rewrote" if "rewrite" in output else "passed"
     return ""
@@ -78,8 +109,21 @@ def decided_at(report: Mapping[str, Any]) -> float | None:
 
 
 def end_of(report: Mapping[str, Any]) -> float:
-    """Give the seconds until the last branch had ended, or the run if that was later."""
-    return float(max([report.get("seconds") or 0.0, *map(_end, report.get("branches") or [])]))
+    """Give the seconds until the last branch or the aggregate had ended, or the run if later."""
+    parts = [*(report.get("branches") or []), *_aggregate(report)]
+    return float(max([report.get("seconds") or 0.0, *map(_end, parts)]))
+
+
+def visible_aggregate(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give what a timeline shows of the aggregate: a row like a branch's if it took time."""
+    least = max(end_of(report) * _VISIBLE, _SECONDS)
+    return [part for part in _aggregate(report) if part["seconds"] > least]
+
+
+def _aggregate(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the aggregate in the form of a branch; none where it has not begun."""
+    part = report.get("aggregate")
+    return [{**part, "name": "aggregate"}] if part else []
 
 
 def _end(branch: Mapping[str, Any]) -> float:
@@ -118,8 +162,15 @@ def dollars_text(dollars: float) -> str:
     Example:
         >>> dollars_text(0.000034), dollars_text(0.1234), dollars_text(1234.5)
         ('$0.000034', '$0.12', '$1,234.50')
+        >>> dollars_text(0), dollars_text(0.0000004)
+        ('$0', '<$0.000001')
     """
-    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.6f}"  # noqa: PLR2004
+    if not dollars:
+        return "$0"
+    shown = round(dollars, 6)
+    if not shown:
+        return "<$0.000001"
+    return f"${dollars:,.2f}" if shown >= 0.1 else f"${shown:.6f}"  # noqa: PLR2004
 
 
 def more_text(branches: Sequence[Mapping[str, Any]]) -> str:
@@ -134,38 +185,6 @@ def more_text(branches: Sequence[Mapping[str, Any]]) -> str:
     return f"and {len(branches)} more: {statuses}"
 
 
-def fit_column(texts: Sequence[str], most: int) -> list[str]:
-    """Cut texts to a width that holds them all if it can, and fill them up to it."""
-    width = min(max(map(cells_of, texts), default=0), most)
-    fitting = [cut(text, width) for text in texts]
-    return [text + " " * (width - cells_of(text)) for text in fitting]
-
-
-def cut(text: str, width: int) -> str:
-    """Shorten a text to a width.
-
-    Example:
-        >>> cut("a long name", 6), cut("short", 6)
-        ('a lon…', 'short')
-    """
-    if cells_of(text) <= width:
-        return text
-    cells, kept = 0, ""
-    for c in text:
-        cells += cells_of(c)
-        if cells > width - 1:
-            break
-        kept += c
-    return kept + "…"
-
-
-def cells_of(text: str) -> int:
-    """Count the columns that a text takes: East Asian wide characters two, marks none."""
-    return sum(
-        0 if category(c) in _NO_WIDTH else 2 if east_asian_width(c) in "WF" else 1 for c in text
-    )
-
-
 def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     """Give a section's name, status, time, tokens in and out, and result or error.
 
@@ -175,13 +194,16 @@ def section_row(name: str, branch: Mapping[str, Any]) -> tuple[str, str, str, st
         >>> section_row("tone", branch)
         ('tone', 'ok', '0.50 s', '1,200 / 7', '{ "score": 4 }')
     """
-    usage = branch["usage"]
-    result = as_text(branch["output"]) if branch["status"] == "ok" else branch["error"]
+    usage = branch.get("usage") or {}
+    if branch["status"] != "ok":
+        result = branch.get("error")
+    else:
+        result = as_text(branch["output"]) if "output" in branch else None
     return (
         name,
         branch["status"],
         seconds_text(branch["seconds"]),
-        f"{usage['input_tokens']:,} / {usage['output_tokens']:,}",
+        f"{usage.get('input_tokens', 0):,} / {usage.get('output_tokens', 0):,}",
         one_line((result or "")[:_LOOKED_AT]),
     )
 
@@ -191,11 +213,15 @@ def problems(report: Mapping[str, Any]) -> list[str]:
     branches = report.get("branches") or []
     names: dict[str, list[str]] = {}
     for name, branch in zip(branch_names(branches), branches, strict=True):
-        output = branch["output"]
+        output = branch.get("output")
         if branch["status"] in {"error", "timeout"}:
-            names.setdefault(one_line(branch["error"]), []).append(name)
-        elif "counts" in report and isinstance(output, Mapping) and output["unreadable"]:
-            names.setdefault(one_line(output["unreadable"]), []).append(name)
+            reason = branch.get("error")
+        elif "counts" in report and isinstance(output, Mapping):
+            reason = output.get("unreadable")
+        else:
+            reason = None
+        if reason:
+            names.setdefault(one_line(reason), []).append(name)
     return [f"{_some(of)}: {reason}" for reason, of in names.items()]
 
 
