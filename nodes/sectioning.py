@@ -43,6 +43,7 @@ from langgraph_parallel.nodes.run import (
 )
 from langgraph_parallel.nodes.section import Section, SectioningSpec, check_sections
 from langgraph_parallel.nodes.sectioning_report import (
+    GO_ON,
     failure_text,
     fatal_failures,
     sectioning_report,
@@ -157,7 +158,7 @@ class SectioningNodes:
         close_dispatch(dispatch)
         if fatal is not None:
             text = failure_text(spec, fatal, results)
-            raise BranchFailedError(text, sectioning_report(dispatch, results))
+            raise BranchFailedError(text, sectioning_report(dispatch, results), GO_ON)
         good = [
             SectionResult(r["name"], r["output"], r["index"])
             for r in results

@@ -9,6 +9,9 @@ from langgraph_parallel.nodes.dispatch import Dispatch
 from langgraph_parallel.nodes.report import make_report
 from langgraph_parallel.nodes.section import Section, SectioningSpec
 
+GO_ON = "Set required=False or min_success to go on without a section."
+"""What can be done about failures that leave no answer."""
+
 
 def sectioning_report(
     dispatch: Dispatch,
@@ -51,11 +54,11 @@ def fatal_failures(
 def failure_text(
     spec: SectioningSpec, fatal: Sequence[BranchResult], results: Sequence[BranchResult]
 ) -> str:
-    """Say which failures leave no answer, and what can be done."""
+    """Say which failures leave no answer."""
     if spec.min_success is None:
         what = "A required section failed" if len(fatal) == 1 else "Required sections failed"
     else:
         good = sum(result["status"] == "ok" for result in results)
         what = f"{good} of the {spec.min_success} sections needed succeeded"
-    reasons = "; ".join(f"{r['name']} ({r['status']}): {r['error']}" for r in fatal).rstrip(".")
-    return f"{what}. {reasons}. Set required=False or min_success to go on without a section."
+    reasons = [f"{r['name']} ({r['status']}): {str(r['error']).rstrip('.')}" for r in fatal]
+    return f"{what}. {'; '.join(reasons)}."

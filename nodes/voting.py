@@ -33,7 +33,7 @@ from langgraph_parallel.nodes.run import Parcel, child_config, run_branch
 from langgraph_parallel.nodes.settings import Configure, configured
 from langgraph_parallel.nodes.tally import cast, is_settled, kept, readable, round_size, stand_in
 from langgraph_parallel.nodes.voting_checks import check_voting
-from langgraph_parallel.nodes.voting_report import undecided_text, voting_report
+from langgraph_parallel.nodes.voting_report import undecided_advice, undecided_text, voting_report
 from langgraph_parallel.nodes.voting_spec import VotingSpec, all_voters
 
 FAN_OUT, TALLY = "fan_out", "tally"
@@ -247,7 +247,8 @@ class VotingNodes:
         if decision.decided:
             return {**self.keys.write(decision.value), REPORT: report}
         if spec.default is None and spec.on_undecided != "abstain":
-            raise UndecidedError(undecided_text(spec, dispatch, results, standing.ballots), report)
+            text = undecided_text(spec, dispatch, results, standing.ballots)
+            raise UndecidedError(text, report, undecided_advice(spec))
         written = self.keys.write(spec.default) if spec.default is not None else self.keys.empty()
         return {**written, REPORT: report}
 

@@ -67,7 +67,7 @@ def undecided_text(
     results: Sequence[BranchResult],
     ballots: Sequence[Ballot],
 ) -> str:
-    """Say why there is no decision, and what can be done."""
+    """Say why there is no decision."""
     calls = cast(spec, results)
     why = [f"{count(ballots) or 'no readable ballot'} from {len(calls)} calls."]
     unreadable = [r["output"]["unreadable"] for r in calls if r["status"] == "ok"]
@@ -75,10 +75,15 @@ def undecided_text(
         why.append(f"One ballot {reason.rstrip('.')}.")
     if dispatch.get("judging"):
         why.append(f"The judge's ballot cannot be read: {_failure(results[-1])}")
+    return f"The vote ended without a decision: {' '.join(why)}"
+
+
+def undecided_advice(spec: VotingSpec) -> str:
+    """Say what can be done about a vote without a decision."""
     ways = [way for way in ("abstain", "judge", "more") if way != spec.on_undecided]
     return (
-        f"The vote ended without a decision: {' '.join(why)} Ask more voters, choose another rule, "
-        f"or set on_undecided={' or '.join(map(repr, ways))}, or a default."
+        "Ask more voters, choose another rule, or set "
+        f"on_undecided={' or '.join(map(repr, ways))}, or a default."
     )
 
 

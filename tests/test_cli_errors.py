@@ -237,3 +237,26 @@ class TestFailures:
         assert result.exit_code == 1
         assert result.stdout == ""
         assert result.stderr.count("\n") == 1
+
+
+class TestAdvice:
+    """What can be done in Python is left out."""
+
+    def test_sections_that_failed(self, server: StubServer, tmp_path: Path) -> None:
+        server.on("", Reply(status=400, error="No."))
+        path = tmp_path / "code.py"
+        path.write_text(CODE)
+        result = call("review", str(path))
+        assert result.exit_code == 1
+        *_, error = result.stderr.splitlines()
+        assert error.startswith("Error: Required sections failed. security (error): ")
+        assert ".;" not in error
+        assert "required=" not in error
+
+    def test_a_vote_without_a_decision(self, server: StubServer) -> None:
+        server.on("", "I cannot say.")
+        result = call("classify", "text", *LABELS)
+        assert result.exit_code == 1
+        *_, error = result.stderr.splitlines()
+        assert error.startswith("Error: The vote ended without a decision: no readable ballot from")
+        assert error.endswith("One ballot names no option: 'I cannot say.'.")

@@ -131,6 +131,14 @@ def test_interrupt_closes_the_calls_and_is_quiet(server: StubServer, start: Star
     assert {record.status for record in server.requests} == {"client_closed"}
 
 
+def test_guards_that_failed_are_said_once(server: StubServer, start: Start) -> None:
+    server.on("", Reply(status=400, error="No."))
+    code, out, err = finish(start("respond", "Why?", "-q", *MODEL))
+    assert (code, out.strip()) == (1, "I can't help with that.")
+    assert err.startswith("Error: The answer was withheld")
+    assert err.count("\n") == 1
+
+
 class Terminal:
     """A pseudo-terminal: what a process writes to it, and its end for the process."""
 

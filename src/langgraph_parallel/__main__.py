@@ -1,5 +1,6 @@
 """The command `langgraph-parallel`, also as `python -m langgraph_parallel`."""
 
+import logging
 import sys
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ def main() -> None:
     environment has none.
     """
     take_any_character()
+    logging.getLogger("langgraph_parallel").addHandler(logging.NullHandler())  # reports say it
     try:
         _run()
     except KeyboardInterrupt:

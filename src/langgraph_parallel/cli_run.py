@@ -57,10 +57,13 @@ def fail_with(error: BaseException, *, quiet: bool = True) -> NoReturn:
     Raises:
         typer.Exit: Always.
     """
-    if isinstance(error, (BranchFailedError, UndecidedError)) and error.report and not quiet:
-        show_report(error.report)
-        say()
-    fail(explain(error), USAGE if isinstance(error, SetupError) else FAILED)
+    text = explain(error)
+    if isinstance(error, (BranchFailedError, UndecidedError)):
+        text = text.removesuffix(error.advice).rstrip()
+        if error.report and not quiet:
+            show_report(error.report)
+            say()
+    fail(text, USAGE if isinstance(error, SetupError) else FAILED)
 
 
 def run(

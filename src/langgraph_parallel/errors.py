@@ -27,25 +27,37 @@ class SetupError(ParallelPatternError, ValueError):
 
 
 class SetupWarning(UserWarning):
-    """Options that work, and are hardly meant; shown when a graph is built."""
+    """Options that are valid but probably a mistake; shown when a graph is built."""
 
 
 class ModelUnavailableError(ParallelPatternError, RuntimeError):
     """No model is configured, installed or reachable."""
 
 
-class BranchFailedError(ParallelPatternError, RuntimeError):
+class _ReportedError(ParallelPatternError, RuntimeError):
+    """An error that ends a run, and carries its report."""
+
+    report: Mapping[str, Any]
+    """The report of the run."""
+    advice: str
+    """The end of the message: what can be done in Python. The command line leaves it out."""
+
+    def __init__(
+        self, message: str, report: Mapping[str, Any] | None = None, advice: str = ""
+    ) -> None:
+        super().__init__(f"{message} {advice}".rstrip())
+        self.report = report or {}
+        self.advice = advice
+
+
+class BranchFailedError(_ReportedError):
     """A branch that the pattern needs has failed after its retries."""
 
     report: Mapping[str, Any]
     """The report of the run, with every branch that did finish."""
 
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = report or {}
 
-
-class GuardrailTripped(ParallelPatternError, RuntimeError):  # noqa: N818
+class GuardrailTripped(_ReportedError):  # noqa: N818
     """A guardrail withheld the answer and `on_block` is `"raise"`.
 
     Example:
@@ -60,17 +72,9 @@ class GuardrailTripped(ParallelPatternError, RuntimeError):  # noqa: N818
     report: Mapping[str, Any]
     """The report of the run; its `verdict` tells a trip from a guard that could not judge."""
 
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = report or {}
 
-
-class UndecidedError(ParallelPatternError, RuntimeError):
+class UndecidedError(_ReportedError):
     """The ballots gave no decision, nor a judge, and there is no default."""
 
     report: Mapping[str, Any]
     """The report of the run, with every ballot."""
-
-    def __init__(self, message: str, report: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.report = report or {}
