@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,10 +153,11 @@ class Writer:
             model = await get_model(own if isinstance(own, BaseChatModel) else task["model"])
             pieces = model.astream(render(task["prompt"], task["input"]), config)
         try:
-            async for piece in pieces:
-                if not isinstance(piece, Whole) and piece_text(piece):
-                    meter.note_token()
-                yield piece
+            async with aclosing(pieces):  # type: ignore[type-var]
+                async for piece in pieces:
+                    if not isinstance(piece, Whole) and piece_text(piece):
+                        meter.note_token()
+                    yield piece
         finally:
             await end_cancelled_calls(meter, config.get("callbacks"))
 

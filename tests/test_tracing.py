@@ -1,7 +1,8 @@
 """What tracers such as LangSmith's see: each call in its place, and each one ended."""
 
 import asyncio
-from collections.abc import Mapping
+import threading
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,14 @@ import pytest
 from drive import run
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tracers import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langgraph.graph import MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from stub_server import Reply, StubServer
+from text_model import TextModel
 
 from langgraph_parallel import (
     Guard,
@@ -28,6 +32,7 @@ from langgraph_parallel.nodes.models import get_model
 BOTH = pytest.mark.parametrize("mode", ["invoke", "ainvoke"])
 MODEL = "openai:stub-model"
 HANGS = Reply("never", gate="never")
+HELD = 4
 
 
 class Tracer(BaseTracer):
@@ -180,3 +185,31 @@ def test_other_handlers_get_an_answer_once_and_not_before_the_verdict(
     run(graph, {"input": "x"}, mode, {"callbacks": [handler]})
     assert handler.heard[:2] == ["begun", "passed"]
     assert "".join(handler.heard[2:]) == "fine words"
+
+
+class Talker(TextModel):
+    """Streams words, and says when so many were taken that no more are held."""
+
+    held: Any
+
+    async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
+        for number in range(50):
+            if number == HELD:
+                self.held.set()
+            yield ChatGenerationChunk(message=AIMessageChunk(content="word "))
+
+
+@BOTH
+def test_an_answer_that_waits_to_be_read_ends_once(
+    caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    held = threading.Event()
+
+    async def guard(_: str) -> bool:
+        return await asyncio.to_thread(held.wait, 30)
+
+    talker = Talker(replies={}, held=held)
+    graph = create_guardrail(talker, [Guard("g", run=guard)], max_held=HELD)
+    _, tracer = traced(graph, mode)
+    assert set(tracer.calls()) == {"respond"}
+    assert [record.getMessage() for record in caplog.records] == []
